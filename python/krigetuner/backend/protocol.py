@@ -1,0 +1,163 @@
+"""The seam to arithmetic: seven verbs and an opaque handle.
+
+Notation, the same in numpy, C++ and CUDA:
+
+    n   observations            x       (n, d)  encoded configurations in the unit cube
+    m   candidates              y       (n,)    standardised outputs, to be minimised
+    d   dimensions              noise   (n,)    variance of each output's noise, added to the diagonal
+    p   = d + 1, kernel hyperparameters: log lengthscales (d), then log variance
+    K   = kernel(x, x) + diag(noise + jitter);  L lower with K = L L^T;  alpha = K^-1 y
+
+Squared distance of two rows: r^2 = sum_j delta_j^2 / lengthscale_j^2, where delta_j is the difference of the two
+coordinates, or, in a categorical dimension, 0 where they are equal and 1 where they differ. Kernels (Rasmussen and
+Williams 2006, eq. 4.14-4.17), each times `variance`:
+
+    rbf       exp(-r^2 / 2)
+    matern12  exp(-r)
+    matern32  (1 + s) exp(-s),            s = sqrt(3) r
+    matern52  (1 + s + s^2 / 3) exp(-s),  s = sqrt(5) r
+
+Only float64, C-contiguous, finite arrays cross the seam; results are new arrays. A `Fitted` belongs to the backend
+that made it, is immutable, and is never pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Family = Literal["matern12", "matern32", "matern52", "rbf"]
+AcquisitionKind = Literal["ucb", "lcb", "ei", "logei", "pi"]
+
+VARIANCE_FLOOR = 1e-12
+"""The posterior variance is never below this times `variance`; where it is held there, its gradient is zero."""
+
+
+@dataclass(frozen=True)
+class KernelHyper:
+    """What a kernel depends on.
+
+    Attributes:
+        lengthscales: (d,) positive, in units of the unit cube.
+        variance: the output variance, positive.
+        categorical: (d,) bool; True where a dimension holds category codes.
+        family: one of the four kernels of the module's docstring.
+    """
+
+    lengthscales: Array
+    variance: float
+    categorical: npt.NDArray[np.bool_]
+    family: Family = "matern52"
+
+
+@dataclass(frozen=True)
+class AcquisitionSpec:
+    """An acquisition function with its parameters; larger is better.
+
+    With mu and sigma the posterior mean and standard deviation, and z = (best - mu - xi) / sigma:
+
+        lcb    -mu + beta sigma                        (y minimised: the negated lower confidence bound)
+        ucb     mu + beta sigma                        (y maximised; Srinivas et al. 2010, eq. 6)
+        ei      sigma (z Phi(z) + phi(z))              (Jones et al. 1998, eq. 15)
+        logei   log of ei, without underflow           (Ament et al. 2023, eq. 9)
+        pi      Phi(z)                                 (Kushner 1964)
+
+    Attributes:
+        kind: which of them.
+        best: the incumbent's y (not used by ucb and lcb).
+        beta: weight of sigma in ucb and lcb, at least 0.
+        xi: improvement asked for beyond `best`, at least 0.
+    """
+
+    kind: AcquisitionKind
+    best: float = 0.0
+    beta: float = 2.6
+    xi: float = 0.0
+
+
+class Likelihood(NamedTuple):
+    """Log marginal likelihoods of b hyperparameter settings.
+
+    Attributes:
+        value: (b,) log p(y | x); -inf where K was not positive definite.
+        gradient: (b, p) with respect to log lengthscales and log variance; zeros where value is -inf.
+        noise_gradient: (b, n) with respect to each entry of `noise`; zeros where value is -inf.
+    """
+
+    value: Array
+    gradient: Array
+    noise_gradient: Array
+
+
+class Fitted(Protocol):
+    """A factored posterior: L, alpha, x and hyper, wherever the backend keeps them."""
+
+    @property
+    def count(self) -> int:
+        """Number of observations n."""
+
+    @property
+    def log_likelihood(self) -> float:
+        """Log marginal likelihood of the y it was fitted to."""
+
+
+class Backend(Protocol):
+    """Seven verbs. Array arguments must satisfy the module's rules; `checks.py` is where they are checked."""
+
+    name: str
+    tolerance: float
+    """Relative error that parity tests allow against the numpy reference."""
+
+    def kernel(self, a: Array, b: Array | None, hyper: KernelHyper, gradient: Literal["none", "hyper", "query"] = "none") -> Array:
+        """Kernel matrix (n, m) of rows a (n, d) and b (m, d); symmetric (n, n), without noise, when b is None.
+
+        Args:
+            gradient: "none" for the matrix itself; "hyper" for its derivatives (p, n, m) with respect to log
+                lengthscales and log variance; "query" for its derivatives (d, n, m) with respect to the rows of a.
+                Derivatives with respect to a categorical coordinate are zero; matern12's derivative at distance zero
+                is taken as zero.
+        """
+
+    def fit(self, x: Array, y: Array, noise: Array, hyper: KernelHyper, jitter: float = 0.0) -> Any:
+        """Factors K and solves for alpha.
+
+        Raises:
+            NotPositiveDefinite: at the first pivot that is not positive. Raising the jitter is gp/model.py's business.
+        """
+
+    def extend(self, fitted: Any, x: Array, y: Array, noise: Array) -> Any:
+        """A new `Fitted` with k more observations, in O(k n^2).
+
+        Args:
+            x: (k, d) the new rows; k may be 0.
+            y: (n + k,) all outputs, since standardising again moves the old ones too.
+            noise: (k,) of the new rows. The jitter given to `fit` is used for them as well.
+        """
+
+    def likelihood(self, x: Array, y: Array, noise: Array, hypers: Sequence[KernelHyper]) -> Likelihood:
+        """Log marginal likelihood and gradients for b settings at once; noise is (b, n)."""
+
+    def predict(self, fitted: Any, x: Array) -> tuple[Array, Array]:
+        """Posterior mean (m,) and variance (m,) of the latent function at x (m, d), noise not included."""
+
+    def score(
+        self, fitted: Any, x: Array, acquisition: AcquisitionSpec, gradient: bool = False, precision: Literal[32, 64] = 64
+    ) -> tuple[Array, Array | None]:
+        """Acquisition values (m,) at x (m, d), and their gradients (m, d) if asked for.
+
+        Args:
+            precision: 32 allows, but does not oblige, a backend to screen in single precision.
+        """
+
+    def sample(self, fitted: Any, x: Array, normals: Array, jitter: float = 1e-10) -> Array:
+        """Joint posterior samples (s, m) at x (m, d), from standard normals (s, m): mean + normals @ C^T, C C^T the
+        posterior covariance with `jitter` times `variance` on its diagonal.
+
+        Raises:
+            NotPositiveDefinite: when that covariance cannot be factored.
+        """

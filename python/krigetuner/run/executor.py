@@ -1,0 +1,31 @@
+"""The seam of executors: where jobs run. Laws in tests/contracts/executor.py."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from krigetuner.run.messages import Deliver, Job
+
+
+class Executor(Protocol):
+    """Runs jobs. Exactly one final report (`Finished` or `Failed`) comes for each job, whatever dies."""
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs can run at the same time."""
+
+    def submit(self, job: Job) -> None:
+        """Takes a job; never more than `capacity` at a time."""
+
+    def collect(self, deliver: Deliver, timeout: float | None = None) -> int:
+        """Hands every report that is there to `deliver`, in order, in the caller's thread; returns their number.
+
+        Waits up to `timeout` seconds for the first one (None: until there is one). An executor of this process runs
+        the submitted job here and delivers while it runs.
+        """
+
+    def stop(self, number: int) -> None:
+        """Asks the job of that trial to end early; it still gives its final report."""
+
+    def close(self) -> None:
+        """Ends what still runs and leaves nothing behind."""

@@ -1,0 +1,92 @@
+"""What passes between the loop and an executor: jobs go in, reports come out. All of it is plain data but `Job.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+
+class Context(Protocol):
+    """What running code may say and ask while its trial runs."""
+
+    def report(self, step: int, metrics: Mapping[str, float], execution: int = 0) -> None:
+        """Records the metrics of one step (an epoch); it is in the store when this returns, in this process."""
+
+    def should_stop(self) -> bool:
+        """True when the trial should end early."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt at a trial.
+
+    Attributes:
+        number, attempt: together they identify the job; attempts count from 0.
+        trial_id: the trial's name, also of its directory.
+        run: the work: takes the context and returns the executions' outcomes.
+        timeout: seconds after which the executor ends it, None for never. Executors of this process cannot.
+    """
+
+    number: int
+    attempt: int
+    trial_id: str
+    run: Callable[[Context], Outcome]
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The result of one execution (or fold): final metrics, and the step (epoch) they belong to."""
+
+    metrics: Mapping[str, float]
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job's `run` returns: its executions in order; empty when the code reported by itself (old style)."""
+
+    executions: tuple[Execution, ...]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Metrics of one step of a running trial."""
+
+    number: int
+    attempt: int
+    execution: int
+    step: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The final report of a job that returned."""
+
+    number: int
+    attempt: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The final report of a job that did not.
+
+    Attributes:
+        kind: "invalid": an exception or a death, to be retried as asked; "failed": `FailedTrialError`, not retried;
+            "fatal": the search must end; "interrupted": Ctrl-C, SIGTERM, or a lost machine: not the trial's fault.
+        message: the reason with its traceback.
+        error: the exception itself where the job ran in this process (re-raised when fatal).
+    """
+
+    number: int
+    attempt: int
+    kind: Literal["invalid", "failed", "fatal", "interrupted"]
+    message: str
+    error: BaseException | None = None
+
+
+Report = Reported | Finished | Failed
+Deliver = Callable[[Report], Any]

@@ -1,0 +1,29 @@
+"""The seam of the store: an append-only table of events, and plain tables beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from krigetuner.store.events import Event
+from krigetuner.store.replay import StudyState
+
+
+class Store(Protocol):
+    """Keeps the events of one study. One process writes (it holds the lease); anybody reads."""
+
+    def append(self, event: Event) -> int:
+        """Records one event in one transaction, the plain tables with it, and returns its position (1, 2, ...).
+
+        Raises:
+            StoreError: nothing of the event was recorded (disk full, read-only, lease lost).
+        """
+
+    def read(self, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """The events behind position `after`, in order."""
+
+    def state(self) -> StudyState:
+        """The study as the plain tables have it; equal to the fold of all events."""
+
+    def close(self) -> None:
+        """Gives the lease back and closes the database; harmless when called twice."""

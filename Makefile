@@ -1,0 +1,58 @@
+# The two commands of the README are `make demo` and `make test`; everything is set up in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SOURCES := pyproject.toml CMakeLists.txt $(shell find cpp cuda -name '*.[ch]pp' -o -name '*.cu*' -o -name CMakeLists.txt)
+
+.PHONY: demo test test-cpp test-python lint format bench wheel clean
+
+demo: $(VENV)/.installed ## tune a Keras network on real data by Bayesian, grid and random search
+	$(BIN)/python examples/digits.py $(DEMO)
+
+test: test-cpp test-python ## build, then run the C++ and the Python tests
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV) || { echo "make: '$(PYTHON) -m venv' failed; install Python's venv module (Debian: apt-get install python3-venv)"; exit 1; }
+	$(PIP) install --quiet --upgrade 'pip>=25.1'
+	touch $@
+
+# an editable install without build isolation: Python comes from the tree, the extension is rebuilt when its sources change
+$(VENV)/.installed: $(VENV)/.created $(SOURCES)
+	$(PIP) install --quiet --group build
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --quiet --no-build-isolation --editable '.[examples]'
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed pyproject.toml
+	$(PIP) install --quiet --group test
+	touch $@
+
+test-cpp: $(VENV)/.installed
+	@if command -v $${CXX:-c++} >/dev/null; then \
+	  export PATH="$(CURDIR)/$(BIN):$$PATH"; cmake --preset dev --log-level=WARNING && cmake --build --preset dev && ctest --preset dev; \
+	else echo "make: no C++ compiler found: the C++ tests are SKIPPED"; fi
+
+test-python: $(VENV)/.tested
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.installed
+	$(PIP) install --quiet --group lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'cpp/include' 'cpp/src' 'cpp/bindings' 'cpp/bench' 'cpp/tests/*.cpp')
+
+format: $(VENV)/.installed
+	$(PIP) install --quiet --group lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(git ls-files 'cpp/include' 'cpp/src' 'cpp/bindings' 'cpp/bench' 'cpp/tests/*.cpp')
+
+wheel: $(VENV)/.installed
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+bench: $(VENV)/.tested ## ours beside the peers, in one run
+	$(BIN)/python bench/run.py
+
+clean:
+	rm -rf build dist $(VENV)

@@ -9,7 +9,9 @@ compares the three at equal trainings, and the best model that was saved predict
 from __future__ import annotations
 
 import argparse
+import json
 import os
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -96,19 +98,34 @@ def scores(tuner: kt.Tuner) -> list[float]:
     return [float(s) for s in table.loc[table["status"] == "COMPLETED", "score"]]
 
 
-def compare(tuners: dict[str, kt.Tuner]) -> Table:
+def compare(tuners: dict[str, kt.Tuner]) -> list[dict[str, Any]]:
     """One row for each search, at equal trainings."""
     _, _, (x_test, y_test) = digits()
     goal = max(scores(tuners["random search"]))
-    table = Table(title="Handwritten digits: three searches at equal trainings")
-    for column in ("search", "trainings", "best val accuracy", "test accuracy", "seconds in suggestions", "trials to random's best"):
-        table.add_column(column, justify="left" if column == "search" else "right")
+    rows = []
     for name, tuner in tuners.items():
         seen = scores(tuner)
-        reached = next((str(i) for i, s in enumerate(seen, 1) if s >= goal), "not reached")
-        accuracy = tuner.get_best_models()[0].evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"]
-        seconds = tuner.results()["suggestion_seconds"].sum()
-        table.add_row(name, str(len(seen)), f"{max(seen):.4f}", f"{accuracy:.4f}", f"{seconds:.2f}", reached)
+        best = tuner.get_best_models()[0]
+        rows.append(
+            {
+                "search": name,
+                "trainings": len(seen),
+                "best val accuracy": max(seen),
+                "test accuracy": best.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"],
+                "seconds in suggestions": float(tuner.results()["suggestion_seconds"].sum()),
+                "trials to random's best": next((i for i, s in enumerate(seen, 1) if s >= goal), "not reached"),
+            }
+        )
+    return rows
+
+
+def as_table(rows: list[dict[str, Any]]) -> Table:
+    """The rows for the terminal."""
+    table = Table(title="Handwritten digits: three searches at equal trainings")
+    for column in rows[0]:
+        table.add_column(column, justify="left" if column == "search" else "right")
+    for cells in rows:
+        table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells.values()))
     return table
 
 
@@ -119,8 +136,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--directory", default="runs/digits")
     parser.add_argument("--overwrite", action="store_true", help="forget earlier runs")
+    parser.add_argument("--json", help="write the table to this file too")
     options = parser.parse_args()
-    classes = {"Bayesian optimization": kt.BayesianOptimization, "grid search": kt.GridSearch, "random search": kt.RandomSearch}
+    classes = {
+        "Bayesian optimization": kt.BayesianOptimization,
+        "grid search": kt.GridSearch,
+        "random search": kt.RandomSearch,
+    }
     console = Console()
     tuners = {}
     for name, tuner_class in classes.items():
@@ -135,7 +157,10 @@ def main() -> None:
             overwrite=options.overwrite,
         )
         tuners[name] = search(tuner, options.trials)
-    console.print(compare(tuners))
+    rows = compare(tuners)
+    console.print(as_table(rows))
+    if options.json:
+        Path(options.json).write_text(json.dumps(rows))
     best = tuners["Bayesian optimization"]
     console.print("best hyperparameters:", best.get_best_hyperparameters()[0].values)
     _, _, (x_test, y_test) = digits()

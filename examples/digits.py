@@ -2,8 +2,8 @@
 
     python examples/digits.py [--trials 20] [--seed 0] [--directory runs/digits] [--overwrite]
 
-Run it again and it goes on where it stopped; a search that had ended gets `--trials` more trainings. At the end one table
-compares the three at equal trainings, and the best model that was saved predicts digits it has never seen.
+Run it again and it goes on where it stopped; a search that had ended gets `--trials` more trainings. At the end one
+table compares the three at equal trainings, and the best model that was saved predicts digits it has never seen.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python examples/fraud_recall.py [--trials 20] [--seed 0] [--directory runs/fraud] [--overwrite]
 
-One transaction in ten is a fraud. The objective is the recall on validation data; the class weight is below the odds, so
-that a network which calls everything fraud, or nothing, does not win, and precision is shown beside recall because the one
-is bought with the other.
+One transaction in ten is a fraud. The objective is the recall on validation data; the class weight is below the odds,
+so that a network which calls everything fraud, or nothing, does not win, and precision is shown beside recall because
+the one is bought with the other.
 """
 
 from __future__ import annotations

@@ -113,7 +113,9 @@ class Backend(Protocol):
     tolerance: float
     """Relative error that parity tests allow against the numpy reference."""
 
-    def kernel(self, a: Array, b: Array | None, hyper: KernelHyper, gradient: Literal["none", "hyper", "query"] = "none") -> Array:
+    def kernel(
+        self, a: Array, b: Array | None, hyper: KernelHyper, gradient: Literal["none", "hyper", "query"] = "none"
+    ) -> Array:
         """Kernel matrix (n, m) of rows a (n, d) and b (m, d); symmetric (n, n), without noise, when b is None.
 
         Args:
@@ -146,7 +148,12 @@ class Backend(Protocol):
         """Posterior mean (m,) and variance (m,) of the latent function at x (m, d), noise not included."""
 
     def score(
-        self, fitted: Any, x: Array, acquisition: AcquisitionSpec, gradient: bool = False, precision: Literal[32, 64] = 64
+        self,
+        fitted: Any,
+        x: Array,
+        acquisition: AcquisitionSpec,
+        gradient: bool = False,
+        precision: Literal[32, 64] = 64,
     ) -> tuple[Array, Array | None]:
         """Acquisition values (m,) at x (m, d), and their gradients (m, d) if asked for.
 

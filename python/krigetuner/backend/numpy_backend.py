@@ -1,0 +1,372 @@
+"""The seven verbs in numpy and LAPACK: the reference for the other backends and the fallback where none can be loaded.
+
+Distances are sums of squared differences, never expanded into products, so that close points keep their digits. Rows
+are worked through in blocks that fit a core's cache. A C-ordered lower L is the transpose of an F-ordered upper
+matrix, which is how LAPACK sees it here without a copy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from krigetuner.backend import acquisition_numpy, checks
+from krigetuner.backend.protocol import VARIANCE_FLOOR, AcquisitionSpec, Array, KernelHyper, Likelihood
+from krigetuner.errors import NotPositiveDefinite
+
+BLOCK = 1 << 16
+"""Numbers in one block of coordinate differences: half a megabyte."""
+CANDIDATES = 1024
+"""Candidates that share one triangular solve."""
+FAR = 800.0
+"""exp(-FAR) is 0; distances are cut there so that inf * 0 cannot arise."""
+
+
+@dataclass(frozen=True)
+class NumpyFitted:
+    """The factored posterior.
+
+    Attributes:
+        x: (n, d) rows.
+        lower: (n, n) Cholesky factor L of K.
+        alpha: (n,) K^-1 y.
+        hyper: what K was built with.
+        jitter: what was added to the diagonal beside the noise.
+        log_likelihood: of the y it was fitted to.
+    """
+
+    x: Array
+    lower: Array
+    alpha: Array
+    hyper: KernelHyper
+    jitter: float
+    log_likelihood: float
+
+    @property
+    def count(self) -> int:
+        """Number of observations n."""
+        return int(self.x.shape[0])
+
+
+class NumpyBackend:
+    """The verbs of `protocol.Backend`, float64 throughout."""
+
+    name = "numpy"
+    tolerance = 0.0
+
+    def kernel(
+        self, a: Array, b: Array | None, hyper: KernelHyper, gradient: Literal["none", "hyper", "query"] = "none"
+    ) -> Array:
+        """Kernel matrix (n, m), or its derivatives (p, n, m) or (d, n, m)."""
+        d = checks.hyper(hyper)
+        checks.points("a", a, d)
+        if b is not None:
+            checks.points("b", b, d)
+        checks.one_of("gradient", gradient, checks.GRADIENTS)
+        if gradient == "none":
+            return _symmetric(a, hyper) if b is None else _rectangular(a, b, hyper)
+        other = a if b is None else b
+        return _hyper_gradient(a, other, hyper) if gradient == "hyper" else _query_gradient(a, other, hyper)
+
+    def fit(self, x: Array, y: Array, noise: Array, hyper: KernelHyper, jitter: float = 0.0) -> NumpyFitted:
+        """Factors K and solves for alpha; raises NotPositiveDefinite at the first pivot that is not positive."""
+        checks.points("x", x, checks.hyper(hyper), at_least=1)
+        checks.array("y", y, (len(x),))
+        checks.noise(noise, (len(x),))
+        checks.number("jitter", jitter)
+        matrix = _lower_triangle(x, hyper)
+        matrix.flat[:: len(x) + 1] += noise + jitter
+        lower, pivot = _factor(matrix)
+        if pivot >= 0:
+            raise _not_positive_definite(pivot, jitter)
+        return _fitted(x.copy(), lower, y, _own(hyper), jitter)
+
+    def extend(self, fitted: NumpyFitted, x: Array, y: Array, noise: Array) -> NumpyFitted:
+        """A new `NumpyFitted` with k more observations, in O(k n^2)."""
+        hyper, n, k = fitted.hyper, fitted.count, len(x)
+        checks.points("x", x, len(hyper.lengthscales))
+        checks.array("y", y, (n + k,))
+        checks.noise(noise, (k,))
+        if k == 0:
+            return _fitted(fitted.x, fitted.lower, y, hyper, fitted.jitter)
+        lower = np.zeros((n + k, n + k))
+        lower[:n, :n] = fitted.lower
+        cross = _solve_lower(fitted.lower, _rectangular(x, fitted.x, hyper))
+        corner = _symmetric(x, hyper) - cross @ cross.T
+        corner.flat[:: k + 1] += noise + fitted.jitter
+        lower[n:, :n] = cross
+        lower[n:, n:], pivot = _factor(corner)
+        if pivot >= 0:
+            raise _not_positive_definite(n + pivot, fitted.jitter)
+        return _fitted(np.concatenate([fitted.x, x]), lower, y, hyper, fitted.jitter)
+
+    def likelihood(self, x: Array, y: Array, noise: Array, hypers: Sequence[KernelHyper]) -> Likelihood:
+        """Log marginal likelihoods and gradients of b settings; noise is (b, n)."""
+        if not hypers:
+            raise ValueError("hypers: expected at least one setting, got none; pass a list of KernelHyper")
+        d = checks.hyper(hypers[0])
+        checks.points("x", x, d, at_least=1)
+        for hyper in hypers:
+            checks.hyper(hyper, d)
+        checks.array("y", y, (len(x),))
+        checks.noise(noise, (len(hypers), len(x)))
+        value = np.full(len(hypers), -np.inf)
+        gradient = np.zeros((len(hypers), d + 1))
+        noise_gradient = np.zeros_like(noise)
+        for i, hyper in enumerate(hypers):
+            _likelihood(x, y, noise[i], hyper, value[i : i + 1], gradient[i], noise_gradient[i])
+        return Likelihood(value, gradient, noise_gradient)
+
+    def predict(self, fitted: NumpyFitted, x: Array) -> tuple[Array, Array]:
+        """Posterior mean (m,) and variance (m,) of the latent function."""
+        checks.points("x", x, len(fitted.hyper.lengthscales))
+        mean, variance = np.empty(len(x)), np.empty(len(x))
+        for rows in _slices(len(x), CANDIDATES):
+            mean[rows], variance[rows], _ = _posterior(fitted, x[rows])
+        return mean, np.maximum(variance, VARIANCE_FLOOR * fitted.hyper.variance)
+
+    def score(
+        self,
+        fitted: NumpyFitted,
+        x: Array,
+        acquisition: AcquisitionSpec,
+        gradient: bool = False,
+        precision: Literal[32, 64] = 64,
+    ) -> tuple[Array, Array | None]:
+        """Acquisition values (m,) and their gradients (m, d) if asked for."""
+        checks.points("x", x, len(fitted.hyper.lengthscales))
+        checks.acquisition(acquisition)
+        checks.one_of("precision", precision, checks.PRECISIONS)
+        values = np.empty(len(x))
+        gradients = np.empty(x.shape) if gradient else None
+        for rows in _slices(len(x), CANDIDATES):
+            mean, variance, solved = _posterior(fitted, x[rows])
+            floor = VARIANCE_FLOOR * fitted.hyper.variance
+            sigma = np.sqrt(np.maximum(variance, floor))
+            values[rows], by_mean, by_sigma = acquisition_numpy.evaluate(acquisition, mean, sigma)
+            if gradients is not None:
+                by_variance = np.where(variance > floor, by_sigma / (2 * sigma), 0.0)
+                gradients[rows] = _score_gradient(fitted, x[rows], solved, by_mean, by_variance)
+        return values, gradients
+
+    def sample(self, fitted: NumpyFitted, x: Array, normals: Array, jitter: float = 1e-10) -> Array:
+        """Joint posterior samples (s, m) from standard normals (s, m)."""
+        checks.points("x", x, len(fitted.hyper.lengthscales))
+        checks.array("normals", normals, ("s", len(x)))
+        checks.number("jitter", jitter)
+        if len(x) == 0:
+            return np.empty(normals.shape)
+        mean, _, solved = _posterior(fitted, x)
+        covariance = _symmetric(x, fitted.hyper) - solved @ solved.T
+        covariance.flat[:: len(x) + 1] += jitter * fitted.hyper.variance
+        factor, pivot = _factor(covariance)
+        if pivot >= 0:
+            raise _not_positive_definite(pivot, jitter)
+        return np.asarray(mean + normals @ factor.T)
+
+
+def _not_positive_definite(pivot: int, jitter: float) -> NotPositiveDefinite:
+    return NotPositiveDefinite(
+        f"K: expected a positive definite matrix, got a pivot that is not positive at row {pivot} with jitter {jitter:g}; "
+        "raise the noise or the jitter",
+        pivot,
+    )
+
+
+def _own(hyper: KernelHyper) -> KernelHyper:
+    return replace(hyper, lengthscales=hyper.lengthscales.copy(), categorical=hyper.categorical.copy())
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
+    size = max(1, size)
+    return (slice(i, min(i + size, count)) for i in range(0, count, size))
+
+
+# --- linear algebra -----------------------------------------------------------------------------------------------
+
+
+def _factor(matrix: Array) -> tuple[Array, int]:
+    """Cholesky factor of a matrix given by its lower triangle, in its place, and -1 or the index of the failed pivot."""
+    from scipy.linalg.lapack import dpotrf
+
+    upper, info = dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
+    return upper.T, int(info) - 1
+
+
+def _solve_lower(lower: Array, rows: Array, transposed: bool = False) -> Array:
+    """(L^-1 rows^T)^T, or with L^-T; rows (m, n) may be overwritten."""
+    from scipy.linalg.blas import dtrsm
+
+    if rows.size == 0:
+        return rows
+    return np.asarray(dtrsm(1.0, lower.T, rows.T, side=0, lower=0, trans_a=int(not transposed), overwrite_b=1).T)
+
+
+def _fitted(x: Array, lower: Array, y: Array, hyper: KernelHyper, jitter: float) -> NumpyFitted:
+    half = _solve_lower(lower, y[None].copy())
+    alpha = _solve_lower(lower, half.copy(), transposed=True)[0]
+    value = (
+        -0.5 * float(half[0] @ half[0]) - float(np.log(lower.diagonal()).sum()) - 0.5 * len(y) * math.log(2 * math.pi)
+    )
+    return NumpyFitted(x, lower, alpha, hyper, jitter, value)
+
+
+# --- kernels ------------------------------------------------------------------------------------------------------
+
+
+def _correlation(family: str, squared: Array) -> Array:
+    """The kernel divided by its variance, from squared distances."""
+    if family == "rbf":
+        return np.asarray(np.exp(-0.5 * np.minimum(squared, FAR * FAR)))
+    s = np.minimum(np.sqrt(squared * {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}[family]), FAR)
+    decay = np.exp(-s)
+    if family == "matern32":
+        decay *= 1 + s
+    elif family == "matern52":
+        decay *= 1 + s * (1 + s / 3)
+    return np.asarray(decay)
+
+
+def _slope(family: str, squared: Array) -> Array:
+    """-2 times the derivative of the correlation with respect to the squared distance."""
+    if family == "rbf":
+        return _correlation(family, squared)
+    s = np.minimum(np.sqrt(squared * {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}[family]), FAR)
+    decay = np.exp(-s)
+    if family == "matern12":
+        return np.divide(decay, s, out=np.zeros_like(s), where=s > 0)
+    return np.asarray(3 * decay if family == "matern32" else 5 / 3 * (1 + s) * decay)
+
+
+def _weights(hyper: KernelHyper) -> Array:
+    """Inverse squared lengthscales, kept finite: at 1e-100 any difference is already infinitely far."""
+    return np.asarray(1 / np.maximum(hyper.lengthscales, 1e-100) ** 2)
+
+
+def _differences(a: Array, b: Array, hyper: KernelHyper) -> Array:
+    """Differences (d, n, m) of the coordinates of a (n, d) and b (m, d); 0 or 1 in categorical dimensions."""
+    out = np.empty((a.shape[1], len(a), len(b)))
+    for j, categorical in enumerate(hyper.categorical):
+        np.subtract.outer(a[:, j], np.ascontiguousarray(b[:, j]), out=out[j])
+        if categorical:
+            out[j] = out[j] != 0
+    return out
+
+
+def _squared_distances(squares: Array, weights: Array) -> Array:
+    return np.asarray((weights @ squares.reshape(len(weights), -1)).reshape(squares.shape[1:]))
+
+
+def _blocks(hyper: KernelHyper, rows: int, columns: int) -> Iterator[slice]:
+    return _slices(rows, BLOCK // max(1, columns * len(hyper.lengthscales)))
+
+
+def _rectangular(a: Array, b: Array, hyper: KernelHyper) -> Array:
+    out = np.empty((len(a), len(b)))
+    weights = _weights(hyper)
+    for rows in _blocks(hyper, len(a), len(b)):
+        squares = _differences(a[rows], b, hyper)
+        squares *= squares
+        np.multiply(_correlation(hyper.family, _squared_distances(squares, weights)), hyper.variance, out=out[rows])
+    return out
+
+
+def _lower_triangle(x: Array, hyper: KernelHyper) -> Array:
+    """Kernel matrix (n, n) whose strict upper triangle is arbitrary."""
+    out = np.zeros((len(x), len(x)))
+    for rows in _blocks(hyper, len(x), (len(x) + 1) // 2):
+        out[rows, : rows.stop] = _rectangular(x[rows], x[: rows.stop], hyper)
+    return out
+
+
+def _symmetric(x: Array, hyper: KernelHyper) -> Array:
+    lower = np.tril(_lower_triangle(x, hyper))
+    full = lower + lower.T
+    np.fill_diagonal(full, hyper.variance)
+    return np.asarray(full)
+
+
+def _hyper_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
+    """dk / d log lengthscale_j = variance slope delta_j^2 / lengthscale_j^2, and dk / d log variance = k."""
+    out = np.empty((len(hyper.lengthscales) + 1, len(a), len(b)))
+    weights = _weights(hyper)
+    for rows in _blocks(hyper, len(a), len(b)):
+        squares = _differences(a[rows], b, hyper) ** 2
+        squared = _squared_distances(squares, weights)
+        slope = hyper.variance * _slope(hyper.family, squared)
+        out[:-1, rows] = slope * (squares * weights[:, None, None])
+        out[-1, rows] = hyper.variance * _correlation(hyper.family, squared)
+    return out
+
+
+def _query_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
+    """dk / da_j = -variance slope delta_j / lengthscale_j^2."""
+    out = np.empty((len(hyper.lengthscales), len(a), len(b)))
+    weights = _weights(hyper)
+    numeric = np.where(hyper.categorical, 0.0, weights)
+    for rows in _blocks(hyper, len(a), len(b)):
+        differences = _differences(a[rows], b, hyper)
+        slope = -hyper.variance * _slope(hyper.family, _squared_distances(differences**2, weights))
+        out[:, rows] = slope * (differences * numeric[:, None, None])
+    return out
+
+
+# --- the model ----------------------------------------------------------------------------------------------------
+
+
+def _likelihood(
+    x: Array, y: Array, noise: Array, hyper: KernelHyper, value: Array, gradient: Array, by_noise: Array
+) -> None:
+    """Fills in one setting (Rasmussen and Williams 2006, eq. 2.30 and 5.9); leaves -inf and zeros when K fails."""
+    from scipy.linalg.lapack import dpotri
+
+    matrix = _lower_triangle(x, hyper)
+    matrix.flat[:: len(x) + 1] += noise
+    lower, pivot = _factor(matrix)
+    if pivot >= 0:
+        return
+    fitted = _fitted(x, lower, y, hyper, 0.0)
+    inverse, _ = dpotri(lower.T, lower=0, overwrite_c=1)
+    # twice the derivative of the likelihood with respect to each entry of K; its lower triangle is valid
+    weight = np.outer(fitted.alpha, fitted.alpha) - inverse.T
+    by_noise[:] = 0.5 * weight.diagonal()
+    value[:] = fitted.log_likelihood
+    scale = _weights(hyper)
+    for rows in _blocks(hyper, len(x), (len(x) + 1) // 2):
+        squares = _differences(x[rows], x[: rows.stop], hyper)
+        squares *= squares
+        squared = _squared_distances(squares, scale)
+        # off the diagonal every entry stands for two
+        once = np.tril(weight[rows, : rows.stop], rows.start)
+        once[np.arange(len(once)), np.arange(rows.start, rows.stop)] *= 0.5
+        gradient[-1] += np.vdot(once, _correlation(hyper.family, squared))
+        once *= _slope(hyper.family, squared)
+        gradient[:-1] += squares.reshape(len(scale), -1) @ once.ravel()
+    gradient[:-1] *= scale
+    gradient *= hyper.variance
+
+
+def _posterior(fitted: NumpyFitted, x: Array) -> tuple[Array, Array, Array]:
+    """Mean (m,), variance (m,) before the floor, and (L^-1 k*)^T (m, n) (Rasmussen and Williams 2006, alg. 2.1)."""
+    cross = _rectangular(x, fitted.x, fitted.hyper)
+    mean = cross @ fitted.alpha
+    solved = _solve_lower(fitted.lower, cross)
+    return mean, fitted.hyper.variance - np.einsum("mn,mn->m", solved, solved), solved
+
+
+def _score_gradient(fitted: NumpyFitted, x: Array, solved: Array, by_mean: Array, by_variance: Array) -> Array:
+    """Chains d mean = alpha . dk* and d variance = -2 (K^-1 k*) . dk* with the acquisition's derivatives (m,)."""
+    hyper = fitted.hyper
+    weights = _weights(hyper)
+    inverse = _solve_lower(fitted.lower, solved, transposed=True)
+    coefficient = by_mean[:, None] * fitted.alpha - 2 * by_variance[:, None] * inverse
+    out = np.empty(x.shape)
+    for rows in _blocks(hyper, len(x), fitted.count):
+        differences = _differences(x[rows], fitted.x, hyper)
+        inner = coefficient[rows] * _slope(hyper.family, _squared_distances(differences**2, weights))
+        out[rows] = np.einsum("jmn,mn->mj", differences, inner)
+    return out * np.where(hyper.categorical, 0.0, -hyper.variance * weights)

@@ -1,0 +1,108 @@
+"""Which backend computes: the one named in code, else by KRIGETUNER_BACKEND, else the fastest that can be loaded.
+
+Nothing is tried before the first use.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from typing import cast
+
+from krigetuner.backend.protocol import Backend
+from krigetuner.errors import BackendUnavailable, KrigeTunerWarning
+
+BACKENDS = ("cpp", "cuda", "numpy")
+CHOICES = ("auto", *BACKENDS)
+VARIABLE = "KRIGETUNER_BACKEND"
+
+_lock = threading.RLock()
+_loaded: dict[str, Backend] = {}
+_chosen: str | None = None
+_warned = False
+
+
+def set_backend(name: str | None) -> None:
+    """Chooses the backend of everything that follows in this process.
+
+    Args:
+        name: "auto", "cpp", "cuda" or "numpy"; None leaves the choice to KRIGETUNER_BACKEND. Whether it can be used is
+            seen at its first use.
+
+    Raises:
+        ValueError: for another name.
+    """
+    global _chosen
+    _chosen = None if name is None else _known("backend", name)
+
+
+def chosen() -> str:
+    """The name that was asked for: by `set_backend`, else by KRIGETUNER_BACKEND, else "auto"."""
+    return _chosen or _known(VARIABLE, os.environ.get(VARIABLE) or "auto")
+
+
+def get_backend(name: str | None = None) -> Backend:
+    """The backend of a name, or the chosen one.
+
+    Raises:
+        BackendUnavailable: it was named and cannot be used here; the message says why.
+        ValueError: for an unknown name.
+    """
+    name = chosen() if name is None else _known("backend", name)
+    with _lock:
+        return _automatic() if name == "auto" else _load(name)
+
+
+def why_absent() -> dict[str, str]:
+    """Tries every backend; the names of those that cannot be used here, with the reason of each."""
+    reasons = {}
+    for name in BACKENDS:
+        try:
+            with _lock:
+                _load(name)
+        except BackendUnavailable as error:
+            reasons[name] = str(error)
+    return reasons
+
+
+def _known(argument: str, name: str) -> str:
+    if name not in CHOICES:
+        raise ValueError(f"{argument}: expected one of {', '.join(CHOICES)}, got {name!r}; choose one of these")
+    return name
+
+
+def _load(name: str) -> Backend:
+    if name not in _loaded:
+        _loaded[name] = _make(name)
+    return _loaded[name]
+
+
+def _make(name: str) -> Backend:
+    if name == "cuda":
+        raise BackendUnavailable(
+            "backend: expected one that is part of this version, got 'cuda', which is not built yet; use 'auto', 'cpp' or 'numpy'"
+        )
+    if name == "cpp":
+        from krigetuner.backend.cpp_backend import CppBackend
+
+        return cast(Backend, CppBackend())
+    from krigetuner.backend.numpy_backend import NumpyBackend
+
+    return cast(Backend, NumpyBackend())
+
+
+def _automatic() -> Backend:
+    global _warned
+    try:
+        return _load("cpp")
+    except BackendUnavailable as error:
+        if not _warned:
+            _warned = True
+            warnings.warn(
+                f"numpy computes the suggestions, several times more slowly than the C++ core would: {error} "
+                f"(set {VARIABLE}=numpy to choose numpy and hide this warning)",
+                KrigeTunerWarning,
+                stacklevel=3,
+            )
+        return _load("numpy")

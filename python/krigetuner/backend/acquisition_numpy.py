@@ -54,21 +54,15 @@ def _log_improvement(z: Array) -> tuple[Array, Array, Array]:
         u = z[near]
         density, cumulative = np.exp(_log_density(u)), ndtr(u)
         value = density + u * cumulative
-        log_value[near], cumulative_ratio[near], density_ratio[near] = (
-            np.log(value),
-            cumulative / value,
-            density / value,
-        )
+        log_value[near] = np.log(value)
+        cumulative_ratio[near], density_ratio[near] = cumulative / value, density / value
     tail = ~near
     if tail.any():
         u = z[tail]
         mills = math.sqrt(math.pi / 2) * erfcx(-u / math.sqrt(2))
         share = np.where(u < SERIES, _tail_series(np.minimum(u, SERIES)), 1 + u * mills)
-        log_value[tail], cumulative_ratio[tail], density_ratio[tail] = (
-            _log_density(u) + np.log(share),
-            mills / share,
-            1 / share,
-        )
+        log_value[tail] = _log_density(u) + np.log(share)
+        cumulative_ratio[tail], density_ratio[tail] = mills / share, 1 / share
     return log_value, cumulative_ratio, density_ratio
 
 

@@ -33,7 +33,7 @@ def array(name: str, value: Any, shape: tuple[int | str, ...]) -> None:
             "convert it with np.array(..., dtype=np.float64)"
         )
     if value.dtype != np.float64:
-        raise TypeError(f"{name}: expected dtype float64, got {value.dtype}; convert it with .astype(np.float64)")
+        raise TypeError(f"{name}: expected dtype float64, got {value.dtype}; use .astype(np.float64)")
     fits = value.ndim == len(shape) and all(
         isinstance(w, str) or w == s for w, s in zip(shape, value.shape, strict=True)
     )
@@ -41,9 +41,7 @@ def array(name: str, value: Any, shape: tuple[int | str, ...]) -> None:
         wanted = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
         raise ValueError(f"{name}: expected shape ({wanted}), got {value.shape}; pass one row for each point")
     if not value.flags.c_contiguous:
-        raise ValueError(
-            f"{name}: expected a C-contiguous array, got strides {value.strides}; use np.ascontiguousarray"
-        )
+        raise ValueError(f"{name}: expected a C-contiguous array, got strides {value.strides}; copy it")
     if not np.isfinite(value).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
         where = f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
@@ -54,9 +52,7 @@ def points(name: str, value: Any, dimensions: int, at_least: int = 0) -> None:
     """Refuses anything but rows (m, d) of numbers, at least so many of them."""
     array(name, value, ("m", dimensions))
     if value.shape[0] < at_least:
-        raise ValueError(
-            f"{name}: expected at least {at_least} row, got {value.shape[0]}; nothing can be fitted to none"
-        )
+        raise ValueError(f"{name}: expected at least {at_least} row, got {value.shape[0]}; none can be fitted")
 
 
 def noise(value: Any, shape: tuple[int, ...]) -> None:

@@ -171,8 +171,8 @@ class NumpyBackend:
 
 def _not_positive_definite(pivot: int, jitter: float) -> NotPositiveDefinite:
     return NotPositiveDefinite(
-        f"K: expected a positive definite matrix, got a pivot that is not positive at row {pivot} with jitter {jitter:g}; "
-        "raise the noise or the jitter",
+        "K: expected a positive definite matrix, got a pivot that is not positive "
+        f"at row {pivot} with jitter {jitter:g}; raise the noise or the jitter",
         pivot,
     )
 
@@ -190,7 +190,7 @@ def _slices(count: int, size: int) -> Iterator[slice]:
 
 
 def _factor(matrix: Array) -> tuple[Array, int]:
-    """Cholesky factor of a matrix given by its lower triangle, in its place, and -1 or the index of the failed pivot."""
+    """Cholesky factor, in place, of a matrix given by its lower triangle; and -1 or the index of the failed pivot."""
     from scipy.linalg.lapack import dpotrf
 
     upper, info = dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
@@ -291,7 +291,7 @@ def _symmetric(x: Array, hyper: KernelHyper) -> Array:
 
 
 def _hyper_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
-    """dk / d log lengthscale_j = variance slope delta_j^2 / lengthscale_j^2, and dk / d log variance = k."""
+    """Derivatives k and dk / d log lengthscale_j = variance slope delta_j^2 / lengthscale_j^2."""
     out = np.empty((len(hyper.lengthscales) + 1, len(a), len(b)))
     weights = _weights(hyper)
     for rows in _blocks(hyper, len(a), len(b)):
@@ -304,7 +304,7 @@ def _hyper_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
 
 
 def _query_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
-    """dk / da_j = -variance slope delta_j / lengthscale_j^2."""
+    """Derivatives dk / da_j = -variance slope delta_j / lengthscale_j^2."""
     out = np.empty((len(hyper.lengthscales), len(a), len(b)))
     weights = _weights(hyper)
     numeric = np.where(hyper.categorical, 0.0, weights)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from typing import cast
+from typing import ClassVar, cast
 
 from krigetuner.backend.protocol import Backend
 from krigetuner.errors import BackendUnavailable, KrigeTunerWarning
@@ -17,10 +17,14 @@ BACKENDS = ("cpp", "cuda", "numpy")
 CHOICES = ("auto", *BACKENDS)
 VARIABLE = "KRIGETUNER_BACKEND"
 
-_lock = threading.RLock()
-_loaded: dict[str, Backend] = {}
-_chosen: str | None = None
-_warned = False
+
+class _State:
+    """What this process has chosen and loaded."""
+
+    lock = threading.RLock()
+    loaded: ClassVar[dict[str, Backend]] = {}
+    chosen: str | None = None
+    warned = False
 
 
 def set_backend(name: str | None) -> None:
@@ -33,13 +37,12 @@ def set_backend(name: str | None) -> None:
     Raises:
         ValueError: for another name.
     """
-    global _chosen
-    _chosen = None if name is None else _known("backend", name)
+    _State.chosen = None if name is None else _known("backend", name)
 
 
 def chosen() -> str:
     """The name that was asked for: by `set_backend`, else by KRIGETUNER_BACKEND, else "auto"."""
-    return _chosen or _known(VARIABLE, os.environ.get(VARIABLE) or "auto")
+    return _State.chosen or _known(VARIABLE, os.environ.get(VARIABLE) or "auto")
 
 
 def get_backend(name: str | None = None) -> Backend:
@@ -50,7 +53,7 @@ def get_backend(name: str | None = None) -> Backend:
         ValueError: for an unknown name.
     """
     name = chosen() if name is None else _known("backend", name)
-    with _lock:
+    with _State.lock:
         return _automatic() if name == "auto" else _load(name)
 
 
@@ -59,7 +62,7 @@ def why_absent() -> dict[str, str]:
     reasons = {}
     for name in BACKENDS:
         try:
-            with _lock:
+            with _State.lock:
                 _load(name)
         except BackendUnavailable as error:
             reasons[name] = str(error)
@@ -73,15 +76,15 @@ def _known(argument: str, name: str) -> str:
 
 
 def _load(name: str) -> Backend:
-    if name not in _loaded:
-        _loaded[name] = _make(name)
-    return _loaded[name]
+    if name not in _State.loaded:
+        _State.loaded[name] = _make(name)
+    return _State.loaded[name]
 
 
 def _make(name: str) -> Backend:
     if name == "cuda":
         raise BackendUnavailable(
-            "backend: expected one that is part of this version, got 'cuda', which is not built yet; use 'auto', 'cpp' or 'numpy'"
+            "backend: expected one that this version has, got 'cuda', not built yet; use 'auto', 'cpp' or 'numpy'"
         )
     if name == "cpp":
         from krigetuner.backend.cpp_backend import CppBackend
@@ -93,12 +96,11 @@ def _make(name: str) -> Backend:
 
 
 def _automatic() -> Backend:
-    global _warned
     try:
         return _load("cpp")
     except BackendUnavailable as error:
-        if not _warned:
-            _warned = True
+        if not _State.warned:
+            _State.warned = True
             warnings.warn(
                 f"numpy computes the suggestions, several times more slowly than the C++ core would: {error} "
                 f"(set {VARIABLE}=numpy to choose numpy and hide this warning)",

@@ -1,0 +1,1 @@
+"""The Gaussian-process surrogate, its acquisition functions, and their maximiser."""

@@ -22,7 +22,7 @@ def generator(seed: int, number: int, purpose: str | int = 0) -> np.random.Gener
         purpose: tells apart the independent streams that one trial needs.
     """
     digest = hashlib.blake2b(f"{seed}|{number}|{purpose}".encode(), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=np.frombuffer(digest, dtype=np.uint64)))
+    return np.random.Generator(np.random.Philox(key=np.frombuffer(digest, dtype="<u8").astype(np.uint64)))
 
 
 def next_number(history: History) -> int:

@@ -1,0 +1,62 @@
+"""The acquisition functions by name, and what their parameters mean.
+
+    "auto"      log-EI on the scale of the transform that the losses themselves ask for: the default, chosen by evidence
+    "ucb"       mu + beta sigma, for an objective to be maximised; -mu + beta sigma for one to be minimised
+    "ei"        expected improvement over the incumbent by more than xi
+    "logei"     its logarithm: the same choice (which is also how "ei" is computed: no underflow)
+    "pi"        probability of an improvement by more than xi
+    "thompson"  the best point of one sample of the posterior
+
+The named ones model the losses on their own scale (standardised; only far outliers on the bad side are squeezed), so that
+beta counts standard deviations, and xi is in units of the objective.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from krigetuner.backend.protocol import AcquisitionKind, AcquisitionSpec
+
+NAMES = ("auto", "ucb", "ei", "logei", "pi", "thompson")
+_KINDS: dict[str, AcquisitionKind] = {"auto": "logei", "ucb": "lcb", "ei": "logei", "logei": "logei", "pi": "pi"}
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """An acquisition function by name.
+
+    Attributes:
+        name: one of `NAMES`.
+        beta: weight of the standard deviation in "ucb", at least 0 (kappa in other libraries).
+        xi: improvement asked for by "ei", "logei" and "pi", in units of the objective, at least 0.
+
+    Raises:
+        ValueError: an unknown name, or a parameter below 0.
+    """
+
+    name: str = "auto"
+    beta: float = 2.6
+    xi: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ValueError(f"acquisition: expected one of {', '.join(map(repr, NAMES))}, got {self.name!r}; choose one of them")
+        for parameter in ("beta", "xi"):
+            value = getattr(self, parameter)
+            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+                raise ValueError(f"{parameter}: expected a finite number of at least 0, got {value!r}; give 0 for pure exploitation")
+
+    @property
+    def learns_transform(self) -> bool:
+        """Whether the losses may be modelled on another scale than their own."""
+        return self.name == "auto"
+
+    @property
+    def draws(self) -> bool:
+        """Whether it needs a joint sample instead of scores."""
+        return self.name == "thompson"
+
+    def spec(self, best: float, unit: float) -> AcquisitionSpec:
+        """For the backend: with the incumbent's y, and what one unit of the objective is in y."""
+        return AcquisitionSpec(_KINDS[self.name], best=best, beta=float(self.beta), xi=float(self.xi) * unit)

@@ -1,0 +1,113 @@
+"""Where the acquisition is largest among the configurations that were never tried.
+
+First a screen of legal rows: spread over the whole cube, and around the best ones known at several scales. From the best of
+the screen, gradient ascent of the numeric columns (all starts in one batch, inside the cube), snapped to the space; then
+discrete neighbours, and mutations of what is best so far.
+
+    m   rows      d   columns      score(rows (m, d), gradient) -> values (m,), gradients (m, d) or None; larger is better
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+import numpy.typing as npt
+
+from krigetuner.backend.protocol import Array
+from krigetuner.gp.descent import minimise
+from krigetuner.space.space import Space
+
+Score = Callable[[Array, bool], tuple[Array, Array | None]]
+
+SPREAD = 512
+NEAR = 384
+STARTS = 8
+SCALES = (0.3, 0.1, 0.03, 0.01)
+ROUNDS = 2
+
+
+def latin(rng: np.random.Generator, count: int, columns: int) -> Array:
+    """A Latin hypercube (count, columns): each column has one point in each of `count` equal cells."""
+    cells = np.argsort(rng.random((columns, count)), axis=1).T
+    return np.asarray((cells + rng.random((count, columns))) / max(count, 1), dtype=np.float64)
+
+
+def design(space: Space, rng: np.random.Generator, count: int) -> Array:
+    """A start (count, d): of many Latin hypercubes the one whose points keep farthest from each other."""
+    best, far = np.empty((0, space.dimensions)), -1.0
+    for _ in range(32):
+        points = latin(rng, count, space.dimensions)
+        gaps = ((points[:, None] - points[None]) ** 2).sum(axis=-1)[np.triu_indices(count, 1)]
+        if (distance := float(gaps.min(initial=np.inf))) > far:
+            best, far = points, distance
+    return space.sample(best)
+
+
+def maximise(space: Space, score: Score, centres: Array, taken: Collection[bytes], rng: np.random.Generator) -> Array | None:
+    """The best untried row (d,), or None where everything that was looked at has been tried.
+
+    Args:
+        centres: (k, d) the best rows known, best first.
+        taken: identities (`Space.row_keys`) of the rows that must not be suggested.
+    """
+    rows = np.concatenate([space.sample(latin(rng, SPREAD, space.dimensions)), mutations(space, centres, rng, NEAR)])
+    values = score(rows, False)[0]
+    for _ in range(ROUNDS):
+        order = np.argsort(-values, kind="stable")
+        top = _distinct(rows[order], STARTS)
+        found = [ascend(space, score, top)]
+        found.append(mutations(space, np.concatenate([found[0], top[:2]]), rng, 128))
+        found += [space.neighbours(row) for row in found[0][:3]]
+        fresh = np.concatenate(found)
+        rows, values = np.concatenate([fresh, rows]), np.concatenate([score(fresh, False)[0], values])
+    return first_untried(space, rows, values, taken)
+
+
+def first_untried(space: Space, rows: Array, values: Array, taken: Collection[bytes]) -> Array | None:
+    """The row (d,) of largest value whose identity is not in `taken`."""
+    order = np.argsort(-values, kind="stable")
+    for part in np.array_split(order, max(1, len(order) // 32)):
+        for index, identity in zip(part, space.row_keys(rows[part]), strict=True):
+            if identity not in taken:
+                return np.asarray(rows[index])
+    return None
+
+
+def mutations(space: Space, centres: Array, rng: np.random.Generator, count: int) -> Array:
+    """Legal rows (count, d) near the centres: some columns moved at one of several scales, categories redrawn."""
+    if not len(centres):
+        return np.empty((0, space.dimensions))
+    d = space.dimensions
+    rows = centres[np.arange(count) % len(centres)]
+    share = rng.choice([1.0, 0.5, min(1.0, 1.5 / d)], size=(count, 1))
+    moved = rng.random((count, d)) < np.maximum(share, 1.0 / d)
+    scale = rng.choice(SCALES, size=(count, 1))
+    step = rows + scale * rng.standard_normal((count, d))
+    step = np.where(step < 0, np.minimum(-step, 1.0), np.where(step > 1, np.maximum(2.0 - step, 0.0), step))
+    redraw = rng.random((count, d)) < np.minimum(0.5, 1.0 / np.maximum(space.categorical.sum(), 1.0))
+    step = np.where(space.categorical, np.where(redraw, rng.random((count, d)), rows), step)
+    return space.snap(np.where(moved, step, rows))
+
+
+def ascend(space: Space, score: Score, starts: Array) -> Array:
+    """Rows (b, d) where gradient ascent of the numeric, active columns ended, snapped."""
+    fixed = ~space.active(starts) | space.categorical
+    lower, upper = np.where(fixed, starts, 0.0), np.where(fixed, starts, 1.0)
+
+    def negative(rows: Array) -> tuple[Array, Array]:
+        values, gradients = score(rows, True)
+        return -values, np.zeros_like(rows) if gradients is None else -gradients
+
+    return space.snap(minimise(negative, starts, lower, upper, iterations=30, tolerance=1e-5, reach=0.3)[0])
+
+
+def _distinct(rows: Array, count: int) -> npt.NDArray[np.float64]:
+    """The first `count` rows of which no two are nearly the same."""
+    kept: list[int] = []
+    for i, row in enumerate(rows[:200]):
+        if all(np.abs(row - rows[k]).max() > 0.05 for k in kept):
+            kept.append(i)
+            if len(kept) == count:
+                break
+    return rows[kept]

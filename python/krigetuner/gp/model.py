@@ -1,0 +1,131 @@
+"""The surrogate: a Gaussian process on encoded configurations and transformed losses.
+
+    n   observations that ended: completed ones with their losses, failed ones as the worst seen
+    x   (n, d) rows      losses (n,), +inf where diverged or failed      variances (n,), 0 where not known
+
+The jitter ladder is here and only here: a kernel matrix that cannot be factored gets more on its diagonal, the amount is
+kept in `Surrogate.jitter` for the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Family
+from krigetuner.errors import NotPositiveDefinite
+from krigetuner.gp.fitting import Hyperparameters, fit
+from krigetuner.gp.priors import prior
+from krigetuner.gp.transforms import Kind, Outputs, transform
+
+LADDER = (0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1.0)
+"""Jitter tried in turn, times the output variance."""
+
+Candidate = tuple[Kind, Family]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a fit decided: how losses are transformed, the kernel and its hyperparameters, the learned noise."""
+
+    kind: Kind
+    found: Hyperparameters
+    evidence: float
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A factored posterior.
+
+    Attributes:
+        fitted: the backend's handle.
+        x, y: rows and outputs that it was fitted to, those of running trials behind the others.
+        ended: how many of them have ended.
+        best: the incumbent's y: the lowest posterior mean among the rows that have ended.
+        unit: what a loss lower by one is worth in y, at the best loss.
+        jitter: what had to be added to the diagonal.
+    """
+
+    backend: Backend
+    choice: Choice
+    fitted: Any
+    x: Array
+    y: Array
+    ended: int
+    best: float
+    unit: float
+    jitter: float
+
+    def score(self, x: Array, acquisition: AcquisitionSpec, gradient: bool = False) -> tuple[Array, Array | None]:
+        """Acquisition values (m,) at rows x (m, d), larger is better, with gradients (m, d) if asked for."""
+        return self.backend.score(self.fitted, np.ascontiguousarray(x), acquisition, gradient)
+
+    def mean(self, x: Array) -> Array:
+        """Posterior mean (m,) at rows x (m, d)."""
+        return self.backend.predict(self.fitted, np.ascontiguousarray(x))[0]
+
+    def sample(self, x: Array, normals: Array) -> Array:
+        """Joint posterior samples (s, m) at rows x (m, d)."""
+        for jitter in (1e-10, 1e-8, 1e-6, 1e-4):
+            try:
+                return self.backend.sample(self.fitted, x, normals, jitter)
+            except NotPositiveDefinite:
+                continue
+        return self.backend.sample(self.fitted, x, normals, 1e-2)
+
+    def believing(self, rows: Array) -> Surrogate:
+        """The surrogate after rows (k, d) of running trials have given exactly what is expected of them."""
+        if not len(rows):
+            return self
+        y = np.concatenate([self.y, self.mean(rows)])
+        noise = np.full(len(rows), self.choice.found.noise)
+        fitted = self.backend.extend(self.fitted, np.ascontiguousarray(rows), y, noise)
+        x = np.concatenate([self.x, rows])
+        return Surrogate(self.backend, self.choice, fitted, x, y, self.ended, self.best, self.unit, self.jitter)
+
+
+def choose(
+    backend: Backend,
+    x: Array,
+    losses: Array,
+    variances: Array,
+    categorical: npt.NDArray[np.bool_],
+    noise_floor: float,
+    candidates: Sequence[Candidate],
+) -> Choice:
+    """Fits every candidate and takes the one under which the losses themselves are most probable."""
+    believed = prior(x.shape[1], categorical, noise_floor)
+    choices = []
+    outputs = {kind: transform(losses, variances, kind) for kind, _ in candidates}
+    for kind, family in candidates:
+        out = outputs[kind]
+        found = fit(backend, x, out.y, out.noise, believed, family, categorical)
+        choices.append(Choice(kind, found, found.log_posterior + out.log_jacobian))
+    return max(choices, key=lambda c: round(c.evidence, 6))
+
+
+def surrogate(backend: Backend, x: Array, losses: Array, variances: Array, choice: Choice) -> Surrogate:
+    """The posterior of all observations that ended, with hyperparameters chosen from them or from fewer."""
+    out = transform(losses, variances, choice.kind)
+    fitted, jitter = _climb(backend, x, out, choice.found)
+    means = backend.predict(fitted, x)[0]
+    finite = np.isfinite(losses)
+    best = float(means[finite].min() if finite.any() else means.min())
+    return Surrogate(backend, choice, fitted, x, out.y, len(x), best, out.unit, jitter)
+
+
+def _climb(backend: Backend, x: Array, out: Outputs, found: Hyperparameters) -> tuple[Any, float]:
+    """The factored posterior with the first jitter of the ladder that allows it."""
+    noise = out.noise + found.noise
+    for step in LADDER:
+        jitter = step * found.hyper.variance
+        try:
+            return backend.fit(x, out.y, noise, found.hyper, jitter), jitter
+        except NotPositiveDefinite:
+            if step == LADDER[-1]:
+                raise
+    raise NotPositiveDefinite("no step of the jitter ladder was tried", 0)

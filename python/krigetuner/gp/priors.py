@@ -1,0 +1,42 @@
+"""What is believed of the hyperparameters before any result: independent normal priors on their logarithms.
+
+    theta   (p,) = log lengthscales (d), log variance, log noise variance;  p = d + 2
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from krigetuner.backend.protocol import Array
+
+NOISE_FLOOR = 1e-8
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Means and deviations of theta, and the box that it is kept in; all (p,)."""
+
+    mean: Array
+    deviation: Array
+    lower: Array
+    upper: Array
+
+    def log_density(self, theta: Array) -> tuple[Array, Array]:
+        """Log density (b,), up to a constant, of theta (b, p), and its gradient (b, p)."""
+        z = (theta - self.mean) / self.deviation
+        return -0.5 * np.einsum("bi,bi->b", z, z), -z / self.deviation
+
+
+def prior(dimensions: int, categorical: Array, noise_floor: float) -> Prior:
+    """The prior of a space; lengthscales grow with the square root of the dimensions (Hvarfner et al. 2024)."""
+    root = math.sqrt(dimensions)
+    lengths = np.where(categorical, math.log(0.8 * root), math.log(0.3 * root))
+    floor = math.log(max(noise_floor, NOISE_FLOOR))
+    mean = np.concatenate([lengths, [0.0, max(math.log(1e-4), floor)]])
+    deviation = np.concatenate([np.full(dimensions, 1.2), [1.0, 2.5]])
+    lower = np.concatenate([np.full(dimensions, math.log(0.02)), [math.log(0.02), floor]])
+    upper = np.concatenate([np.full(dimensions, math.log(50.0 * root)), [math.log(50.0), max(math.log(0.5), floor + 1e-9)]])
+    return Prior(mean, deviation, lower, upper)

@@ -1,0 +1,102 @@
+"""Losses made fit for a Gaussian process: robust scaling, a squeeze of far outliers, and a power transform.
+
+    n   losses, finite or +inf (diverged)      y   (n,) about standard normal, still to be minimised
+
+Both kinds are increasing, so that the best stays the best:
+
+    "plain"   robust scaling, far outliers on the bad side squeezed, then standardised: affine where it matters
+    "power"   the same, then Yeo and Johnson's transform (2000, eq. 2.1) with its exponent by maximum likelihood
+
+Which of them fits is decided by marginal likelihood (`log_jacobian` makes the two comparable), in gp/model.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from krigetuner.backend.protocol import Array
+
+Kind = Literal["plain", "power"]
+
+FAR = 5.0
+"""Robust standard deviations above the median from which a loss is squeezed."""
+EXPONENTS = np.linspace(-1.5, 2.0, 71)
+HUGE = 1e150
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Transformed losses.
+
+    Attributes:
+        y: (n,) outputs; +inf losses take the worst finite one's.
+        noise: (n,) known noise variances in units of y, 0 where not known (delta method).
+        log_jacobian: sum of log dy/dloss over the finite losses.
+        unit: dy/dloss at the best loss; what an improvement of one is worth there.
+    """
+
+    y: Array
+    noise: Array
+    log_jacobian: float
+    unit: float
+
+
+def transform(losses: Array, variances: Array, kind: Kind) -> Outputs:
+    """Transforms losses (n,), finite or +inf, with known variances (n,), 0 where not known."""
+    finite = np.isfinite(losses)
+    if not finite.any():
+        return Outputs(np.zeros(len(losses)), np.zeros(len(losses)), 0.0, 1.0)
+    v = np.clip(losses[finite], -HUGE, HUGE)
+    centre, scale = _robust(v)
+    u = (v - centre) / scale
+    over = np.maximum(u - FAR, 0.0)
+    t, slope = np.minimum(u, FAR) + np.log1p(np.log1p(over)), 1.0 / ((1.0 + over) * (1.0 + np.log1p(over)))
+    if kind == "power":
+        exponent = _likeliest(t)
+        slope = slope * _yeo_johnson_slope(t, exponent)
+        t = _yeo_johnson(t, exponent)
+    spread = float(t.std())
+    spread = spread if spread > 1e-12 else 1.0
+    slope = slope / (spread * scale)
+    y = np.zeros(len(losses))
+    y[finite] = (t - t.mean()) / spread
+    y[~finite] = y[finite].max()
+    noise = np.zeros(len(losses))
+    noise[finite] = np.minimum(np.sqrt(variances[finite]) * slope, 3.0) ** 2
+    return Outputs(y, noise, float(np.log(slope).sum()), float(slope[np.argmin(v)]))
+
+
+def _robust(v: Array) -> tuple[float, float]:
+    """Median and a spread that outliers do not move: the quartiles', else the mean deviation's, else 1."""
+    centre = float(np.median(v))
+    low, high = np.quantile(v, [0.25, 0.75])
+    scale = float(high - low) / 1.349
+    if scale <= 1e-14 * max(1.0, abs(centre)):
+        scale = float(np.abs(v - centre).mean())
+    return centre, scale if scale > 1e-150 else 1.0
+
+
+def _yeo_johnson(t: Array, exponent: float | Array) -> Array:
+    """Yeo and Johnson's transform of t, for one exponent or a column of them, neither exactly 0 nor 2."""
+    positive, negative = np.maximum(t, 0.0), np.minimum(t, 0.0)
+    other = 2.0 - exponent
+    up = np.expm1(exponent * np.log1p(positive)) / exponent
+    down = np.expm1(other * np.log1p(-negative)) / other
+    return np.asarray(up - down, dtype=np.float64)
+
+
+def _yeo_johnson_slope(t: Array, exponent: float) -> Array:
+    """Derivative of the transform at t."""
+    return np.asarray(np.exp(np.sign(t) * (exponent - 1.0) * np.log1p(np.abs(t))), dtype=np.float64)
+
+
+def _likeliest(t: Array) -> float:
+    """The exponent under which t is most nearly normal (profile likelihood over a grid)."""
+    grid = EXPONENTS + 1e-9
+    moved = _yeo_johnson(t, grid[:, None])
+    spread = np.log(np.maximum(moved.var(axis=1), 1e-300))
+    jacobian = (grid - 1.0) * np.mean(np.sign(t) * np.log1p(np.abs(t)))
+    return float(grid[np.argmax(jacobian - 0.5 * spread)])

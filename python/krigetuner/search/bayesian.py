@@ -1,0 +1,183 @@
+"""Bayesian optimization: a Gaussian process learns the objective, an acquisition function says what to try next.
+
+Start: the user's defaults, then a space-filling design. From then on every suggestion is the maximum of the acquisition
+over the configurations that were never tried; running trials count as if they had given what is expected of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from krigetuner.backend.protocol import Array, Backend
+from krigetuner.backend.registry import get_backend
+from krigetuner.gp.acquisition import Acquisition
+from krigetuner.gp.maximise import design, first_untried, latin, maximise
+from krigetuner.gp.model import Candidate, Choice, Surrogate, choose, surrogate
+from krigetuner.search.protocol import Answer, Done, Suggestion, Wait
+from krigetuner.search.randomness import generator, next_number
+from krigetuner.space.space import Space
+from krigetuner.trial.history import History, Origin, Value
+
+DEFAULT_ALPHA = 1e-4
+PLAIN: tuple[Candidate, ...] = (("plain", "matern52"),)
+LEARNED: tuple[Candidate, ...] = (("plain", "matern52"), ("power", "matern52"))
+SMALL = 1000
+"""Spaces of at most this many configurations are searched whole."""
+
+
+@dataclass
+class _Seen:
+    """The history in the algorithm's terms: rows of ended and running trials, and what is taken."""
+
+    x: Array
+    losses: Array
+    variances: Array
+    running: Array
+    taken: set[bytes]
+
+
+class BayesianSearch:
+    """Gaussian-process search.
+
+    Args:
+        seed: of the randomness, together with the trial's number.
+        num_initial_points: trials before the model is used; default: dimensions + 1, between 4 and 10.
+        alpha: variance of the noise in the standardised objective, added to the diagonal of the kernel matrix. Left at
+            its default, the noise is learned; any other value is the least that is assumed.
+        acquisition: see `gp.acquisition.NAMES`.
+        beta, xi: its parameters.
+        backend: the arithmetic to use; default: the one that `backend.registry` chooses.
+    """
+
+    name = "bayesian"
+
+    def __init__(
+        self,
+        seed: int,
+        num_initial_points: int | None = None,
+        alpha: float = DEFAULT_ALPHA,
+        acquisition: str = "auto",
+        beta: float = 2.6,
+        xi: float = 0.0,
+        backend: Backend | None = None,
+    ) -> None:
+        self.seed = seed
+        self.num_initial_points = num_initial_points
+        self.alpha = alpha
+        self.acquisition = Acquisition(acquisition, beta, xi)
+        self._backend = backend
+        self._fits: dict[tuple[bytes, ...], Choice] = {}
+
+    def ask(self, space: Space, history: History, count: int) -> Answer:
+        """At most `count` suggestions; see `search.protocol.Algorithm`."""
+        if not space.dimensions:
+            return self._ask_trivial(space, history)
+        seen = _read(space, history)
+        number, asked = next_number(history), len(history)
+        suggestions: list[Suggestion] = []
+        for i in range(count):
+            row, note = self._next(space, seen, number + i, asked + i)
+            if row is None:
+                break
+            suggestions.append(Suggestion(space.decode(row), Origin(self.name, note=note)))
+            seen.running = np.concatenate([seen.running, row[None]])
+            seen.taken.add(space.row_keys(row[None])[0])
+        if suggestions:
+            return suggestions
+        if history.in_phase("running"):
+            return Wait("every configuration has been tried or is running")
+        return Done(f"all {space.size} configurations have been tried; enlarge the search space to go on")
+
+    def _ask_trivial(self, space: Space, history: History) -> Answer:
+        """A space without anything to vary: its one configuration, once."""
+        if history.in_phase("running"):
+            return Wait("the search space has nothing to vary yet, and a trial is running")
+        if len(history):
+            return Done("all 1 configurations have been tried; register hyperparameters that can vary to go on")
+        return [Suggestion(space.defaults(), Origin(self.name, note={"start": "defaults"}))]
+
+    def _next(self, space: Space, seen: _Seen, number: int, index: int) -> tuple[Array | None, dict[str, Value]]:
+        """The next row (d,), or None when everything has been tried, and a note on where it came from."""
+        start = self._start_count(space)
+        if index < start or np.isfinite(seen.losses).sum() < 1:
+            for row in self._start_rows(space, start, number, index):
+                if space.row_keys(row[None])[0] not in seen.taken:
+                    return row, {"start": "design" if index else "defaults"}
+            return self._any_row(space, seen, number), {"start": "random"}
+        model, note = self._model(space, seen)
+        row = self._best_row(space, model, seen, number)
+        return (self._any_row(space, seen, number) if row is None else row), note
+
+    def _start_count(self, space: Space) -> int:
+        if self.num_initial_points is not None:
+            return self.num_initial_points
+        return min(max(space.dimensions + 1, 4), 10)
+
+    def _start_rows(self, space: Space, start: int, number: int, index: int) -> Iterator[Array]:
+        """Rows for the start: the defaults, the design's rows beginning with this trial's, then random ones."""
+        if index == 0:
+            yield space.encode(space.defaults())
+        rows = design(space, generator(self.seed, 0, "start"), max(start, 1))
+        yield from rows[index % len(rows) :]
+        yield from space.sample(generator(self.seed, number, "random").random((64, space.dimensions)))
+
+    def _any_row(self, space: Space, seen: _Seen, number: int) -> Array | None:
+        """An untried row when cleverness found none: at random, then by going through all of a finite space."""
+        rng = generator(self.seed, number, "any")
+        rows = space.sample(rng.random((512, space.dimensions)))
+        row = first_untried(space, rows, rng.random(len(rows)), seen.taken)
+        if row is None and space.size is not None:
+            for values in space.enumerate():
+                row = space.encode(values)
+                if space.row_keys(row[None])[0] not in seen.taken:
+                    return row
+            return None
+        return row
+
+    def _model(self, space: Space, seen: _Seen) -> tuple[Surrogate, dict[str, Value]]:
+        """The posterior after the trials that ended and those that run."""
+        backend = self._backend or get_backend()
+        m = refit_size(len(seen.x))
+        key = (seen.x[:m].tobytes(), seen.losses[:m].tobytes(), seen.variances[:m].tobytes(), space.categorical.tobytes(), backend.name.encode())
+        if key not in self._fits:
+            floor = 0.0 if self.alpha == DEFAULT_ALPHA else self.alpha
+            candidates = LEARNED if self.acquisition.learns_transform else PLAIN
+            part = choose(backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, floor, candidates)
+            self._fits = {key: part}
+        model = surrogate(backend, seen.x, seen.losses, seen.variances, self._fits[key])
+        note: dict[str, Value] = {"acquisition": self.acquisition.name, "transform": model.choice.kind}
+        if model.jitter:
+            note["jitter"] = model.jitter
+        return model.believing(seen.running), note
+
+    def _best_row(self, space: Space, model: Surrogate, seen: _Seen, number: int) -> Array | None:
+        """The untried row with the largest acquisition."""
+        rng = generator(self.seed, number, "maximise")
+        if self.acquisition.draws:
+            rows = space.sample(latin(rng, 1000, space.dimensions))
+            return first_untried(space, rows, -model.sample(rows, rng.standard_normal((1, len(rows))))[0], seen.taken)
+        spec = self.acquisition.spec(model.best, model.unit)
+        order = np.argsort(model.mean(model.x[: model.ended]), kind="stable")
+        return maximise(space, lambda rows, gradient: model.score(rows, spec, gradient), model.x[order[:5]], seen.taken, rng)
+
+
+def refit_size(n: int) -> int:
+    """From how many of n observations hyperparameters are fitted: all up to 50, then a geometric series."""
+    if n <= 50:
+        return n
+    size = 50
+    while (larger := size + max(1, size // 10)) <= n:
+        size = larger
+    return size
+
+
+def _read(space: Space, history: History) -> _Seen:
+    """Encodes the history; failed trials count as the worst loss."""
+    rows = space.encode_many([o.values for o in history]) if len(history) else np.empty((0, space.dimensions))
+    ended = np.array([o.phase != "running" for o in history], dtype=bool)
+    losses = np.array([np.inf if o.loss is None else o.loss for o in history], dtype=np.float64)
+    variances = np.array([o.variance or 0.0 for o in history], dtype=np.float64)
+    return _Seen(rows[ended], losses[ended], variances[ended], rows[~ended], set(space.row_keys(rows)))

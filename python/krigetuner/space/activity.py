@@ -1,0 +1,118 @@
+"""Which parameters are active in which rows: the conditions of a space, compiled once.
+
+A parameter is active where its conditions hold and no earlier parameter of the same name is active; a parent of a
+condition is the active parameter of that name. Everything is resolved parent first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from krigetuner.space.conditions import Condition, Parent
+from krigetuner.space.parameter import Array, HyperParameter
+
+Mask = npt.NDArray[np.bool_]
+
+
+def parent_names(parameter: HyperParameter) -> list[str]:
+    """The names that a parameter's conditions look at."""
+    return [c.name for c in parameter.conditions if isinstance(c, Parent)]
+
+
+def parents_first(parameters: Sequence[HyperParameter]) -> list[int]:
+    """Indices of parameters such that parents come before children, otherwise in the order given.
+
+    Raises:
+        ValueError: parameters that are conditions of each other.
+    """
+    order: list[int] = []
+    waiting = list(range(len(parameters)))
+    while waiting:
+        names = {parameters[i].name for i in waiting}
+        ready = [i for i in waiting if not names & set(parent_names(parameters[i]))]
+        first = next((i for i in waiting if i in ready), None)
+        if first is None:
+            raise ValueError(f"conditions: expected parents without cycles, got {sorted(names)}, each waiting for another; remove a condition")
+        # One at a time keeps the order of registration wherever it is possible.
+        taken = waiting[: waiting.index(first) + 1] if all(i in ready for i in waiting[: waiting.index(first) + 1]) else [first]
+        order += taken
+        waiting = [i for i in waiting if i not in taken]
+    return order
+
+
+def meets(parameter: HyperParameter, values: Mapping[str, Any]) -> bool:
+    """Whether the conditions of a parameter hold for these values."""
+    return all(c.is_active(values) for c in parameter.conditions)
+
+
+class Activity:
+    """Evaluates activity on encoded rows.
+
+    Args:
+        parameters: all of them, parents before children.
+        columns: for each parameter its column, or None where it is constant.
+    """
+
+    def __init__(self, parameters: Sequence[HyperParameter], columns: Sequence[int | None]) -> None:
+        self._parameters = tuple(parameters)
+        self._columns = tuple(columns)
+        self._same_name: dict[str, list[int]] = {}
+        for i, p in enumerate(parameters):
+            self._same_name.setdefault(p.name, []).append(i)
+        self.always = not any(p.conditions or len(self._same_name[p.name]) > 1 for p in parameters)
+
+    def of_rows(self, rows: Array) -> list[Mask | None]:
+        """For each parameter a mask (m,) of the rows in which it is active, None for all of them.
+
+        Rows (m, d) must be snapped in the columns of parents; `inactive` settles that for the rest.
+        """
+        masks: list[Mask | None] = []
+        for i, parameter in enumerate(self._parameters):
+            mask: Mask | None = None
+            for condition in parameter.conditions:
+                mask = _both(mask, self._holds(condition, rows, masks))
+            for earlier in self._same_name[parameter.name]:
+                if earlier < i:
+                    taken = masks[earlier]
+                    mask = _both(mask, np.zeros(len(rows), dtype=bool) if taken is None else ~taken)
+            masks.append(mask)
+        return masks
+
+    def _holds(self, condition: Condition, rows: Array, masks: list[Mask | None]) -> Mask:
+        total = np.zeros(len(rows), dtype=bool)
+        if not isinstance(condition, Parent):
+            return total
+        for i in self._same_name.get(condition.name, ()):
+            hit = self._has_value(i, condition, rows)
+            mask = masks[i]
+            total |= hit if mask is None else hit & mask
+        return total
+
+    def _has_value(self, index: int, condition: Parent, rows: Array) -> Mask:
+        parameter, column = self._parameters[index], self._columns[index]
+        if column is None:
+            return np.full(len(rows), parameter.value_at(0) in condition.values)
+        units = rows[:, column]
+        hit = np.zeros(len(rows), dtype=bool)
+        for unit in _units(parameter, condition):
+            # Snapped coordinates are cell centres: half a cell apart at least, and equal up to rounding.
+            hit |= np.abs(units - unit) <= 1e-12
+        return hit
+
+
+def _units(parameter: HyperParameter, condition: Parent) -> list[float]:
+    found = []
+    for value in condition.values:
+        try:
+            found.append(parameter.encode(parameter.canonical(value)))
+        except ValueError:
+            continue  # a value that this parent never has
+    return found
+
+
+def _both(mask: Mask | None, other: Mask) -> Mask:
+    return other if mask is None else mask & other

@@ -1,0 +1,142 @@
+"""Exact arithmetic of ranges: grids of stepped numbers, and the scales of continuous ones.
+
+Stepped numbers are computed in decimal from what the user wrote, so that the third of `0, 0.1, 0.2, 0.3` is 0.3 and the
+last of `Float(0, 1, step=0.1)` is 1.0. Scales (p in [0, 1], KerasTuner's definitions):
+
+    linear       low + p (high - low)
+    log          low (high / low)^p
+    reverse_log  high + low - low (high / low)^(1 - p)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from functools import cached_property
+from typing import Literal
+
+Sampling = Literal["linear", "log", "reverse_log"]
+
+_EXACT = Context(prec=60)
+_TOLERANCE = Decimal("1e-9")
+"""Relative slack for steps that no decimal holds, such as 1/3: the range's end is still reached."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The numbers low, low + step, ... up to high (linear), low step^k (log), or high + low - low step^k (reverse_log).
+
+    Args:
+        low, high: bounds, both included where the steps reach them.
+        step: positive; above 1 for the logarithmic scales.
+        sampling: the scale.
+        integer: whether values are `int`.
+    """
+
+    low: float
+    high: float
+    step: float
+    sampling: Sampling
+    integer: bool
+
+    @cached_property
+    def _exact(self) -> tuple[Decimal, Decimal, Decimal]:
+        low, high, step = (Decimal(repr(v)) for v in (self.low, self.high, self.step))
+        if self.sampling == "linear" and not self.integer:
+            ratio = _EXACT.divide(_EXACT.subtract(high, low), step)
+            whole = ratio.to_integral_value()
+            if whole > 0 and abs(ratio - whole) <= _TOLERANCE * whole and ratio != whole:
+                step = _EXACT.divide(_EXACT.subtract(high, low), whole)
+        return low, high, step
+
+    @cached_property
+    def count(self) -> int:
+        """How many numbers there are, at least 1."""
+        if self.sampling == "linear" and self.integer:
+            return int((self.high - self.low) // self.step) + 1
+        low, high, step = self._exact
+        if self.sampling == "linear":
+            return int(_EXACT.divide(_EXACT.subtract(high, low), step) * (1 + Decimal("1e-30"))) + 1
+        limit = high * (1 + _TOLERANCE)
+        top = int(math.log(self.high / self.low) / math.log(self.step))
+        while self._power(top + 1) <= limit:
+            top += 1
+        while top > 0 and self._power(top) > limit:
+            top -= 1
+        return top + 1
+
+    def _power(self, exponent: int) -> Decimal:
+        low, _, step = self._exact
+        return _EXACT.multiply(low, _EXACT.power(step, exponent))
+
+    def value(self, index: int) -> float:
+        """The number at an index in [0, count)."""
+        if self.sampling == "linear" and self.integer:
+            return int(self.low) + index * int(self.step)
+        low, high, step = self._exact
+        if self.sampling == "linear":
+            exact = _EXACT.add(low, _EXACT.multiply(step, Decimal(index)))
+        elif self.sampling == "log":
+            exact = self._power(index)
+        else:
+            exact = _EXACT.subtract(_EXACT.add(high, low), self._power(index))
+        if self.integer:
+            return int(exact)
+        return min(max(float(exact), self.low), self.high)
+
+    def index(self, value: float) -> int:
+        """The index of the number nearest to `value`."""
+        if self.sampling == "linear":
+            guess = (value - self.low) / self.step
+        else:
+            inside = min(max(value, self.low), self.high)
+            power = inside if self.sampling == "log" else self.high + self.low - inside
+            guess = math.log(power / self.low) / math.log(self.step)
+        near = min(max(round(min(max(guess, -1.0), 2.0**62)), 0), self.count - 1)
+        around = range(max(near - 1, 0), min(near + 2, self.count))
+        return min(around, key=lambda i: abs(self.value(i) - value))
+
+
+def from_unit(sampling: Sampling, low: float, high: float, p: float) -> float:
+    """The number at p of a scale."""
+    if sampling == "linear":
+        return p * (high - low) + low
+    if sampling == "log":
+        return low * math.pow(high / low, p)
+    return high + low - low * math.pow(high / low, 1 - p)
+
+
+def to_unit(sampling: Sampling, low: float, high: float, value: float) -> float:
+    """Where on a scale a number lies; 0.5 when the range is a single number."""
+    if low == high:
+        return 0.5
+    if sampling == "linear":
+        return (value - low) / (high - low)
+    if sampling == "log":
+        return math.log(value / low) / math.log(high / low)
+    return 1.0 - math.log((high + low - value) / low) / math.log(high / low)
+
+
+def tidy(sampling: Sampling, low: float, high: float, value: float) -> float:
+    """`value` to 12 digits: significant ones on the log scale, else counted from the size of the range."""
+    if sampling == "log":
+        return float(f"{value:.11e}")
+    return round(value, 12 - math.ceil(math.log10(high - low)))
+
+
+def continuous_value(sampling: Sampling, low: float, high: float, p: float) -> float:
+    """The number at p of a continuous range, chosen so that `to_unit` gives p back wherever floats allow it.
+
+    A number of at most 12 digits is preferred among those that mean p, so that 0.001 comes back as 0.001.
+    """
+    if p <= 0.0 or low == high:
+        return low
+    if p >= 1.0:
+        return high
+    raw = min(max(from_unit(sampling, low, high, p), low), high)
+    up, down = math.nextafter(raw, math.inf), math.nextafter(raw, -math.inf)
+    for candidate in (tidy(sampling, low, high, raw), raw, up, down, math.nextafter(up, math.inf), math.nextafter(down, -math.inf)):
+        if low <= candidate <= high and to_unit(sampling, low, high, candidate) == p:
+            return candidate
+    return raw

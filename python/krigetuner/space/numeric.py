@@ -1,0 +1,344 @@
+"""Numbers that can vary: Int and Float, on a linear, log or reverse_log scale, with or without steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+
+from krigetuner.space.grids import Grid, Sampling, continuous_value, from_unit, to_unit
+from krigetuner.space.parameter import Array, HyperParameter
+
+SAMPLINGS = ("linear", "log", "reverse_log")
+
+
+class Numerical(HyperParameter):
+    """A number between two bounds. Arguments as for `Int` and `Float`."""
+
+    min_value: float
+    max_value: float
+    step: float | None
+    sampling: Sampling
+    integer: bool
+
+    def _set_range(self, low: float, high: float, step: float | None, sampling: str | None, default: Any) -> None:
+        self.min_value, self.max_value, self.step = low, high, step
+        where = f"For HyperParameters.{type(self).__name__}(name='{self.name}'), "
+        if low > high:
+            raise ValueError(f"{where}min_value {low} is greater than the max_value {high}; swap them")
+        if not isinstance(sampling, str | None) or (sampling or "linear").lower() not in SAMPLINGS:
+            raise ValueError(f"{where}sampling must be one of {SAMPLINGS}, got {sampling!r}")
+        self.sampling = cast(Sampling, (sampling or "linear").lower())
+        if self.sampling != "linear":
+            if low <= 0:
+                raise ValueError(
+                    f"{where}sampling='{self.sampling}' does not support negative values, found min_value: {low}; "
+                    "a logarithmic scale needs min_value > 0"
+                )
+            if step is not None and step <= 1:
+                raise ValueError(f"{where}expected step > 1 with sampling='{self.sampling}'. Received: step={step}; it is a factor there")
+        elif step is not None and step <= 0:
+            raise ValueError(f"{where}expected step > 0. Received: step={step}; leave it out for any value in the range")
+        self._default = self._checked_default(default, where)
+
+    def _checked_default(self, default: Any, where: str) -> float | None:
+        if default is None:
+            return None
+        number = as_int(default, f"{where}default") if self.integer else as_float(default, f"{where}default")
+        if not self.min_value <= number <= self.max_value:
+            raise ValueError(
+                f"{where}default: expected a value between min_value {self.min_value} and max_value {self.max_value}, got {default!r}; "
+                "widen the range or change the default"
+            )
+        return number
+
+    @property
+    def default(self) -> Any:
+        """The default given, or `min_value`."""
+        return self.min_value if self._default is None else self._default
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        """The stepped numbers; None without a step."""
+        if self.step is None:
+            return None
+        return Grid(self.min_value, self.max_value, self.step, self.sampling, self.integer)
+
+    @cached_property
+    def _extra(self) -> int | None:
+        """Index of a default that is none of the stepped numbers; it is legal too, and takes a place among them."""
+        if self.grid is None or self._default is None:
+            return None
+        index = self.grid.index(self._default)
+        nearest = self.grid.value(index)
+        if _close(nearest, self._default, self.grid.step):
+            return None
+        descending = self.sampling == "reverse_log"
+        return index + ((self._default > nearest) != descending)
+
+    def value_at(self, index: int) -> Any:
+        """The number at an index; the order is ascending, or descending with reverse_log and step, as in KerasTuner."""
+        if self.grid is None:
+            return int(self.min_value) + index
+        if self._extra is None:
+            return self.grid.value(index)
+        if index == self._extra:
+            return self._default
+        return self.grid.value(index - (index > self._extra))
+
+    def index_of(self, value: Any) -> int:
+        """The index of the nearest number."""
+        if self.grid is None:
+            return min(max(round(value), int(self.min_value)), int(self.max_value)) - int(self.min_value)
+        index = self.grid.index(value)
+        if self._extra is None:
+            return index
+        around = [i for i in (index, index + 1, self._extra) if i <= self.grid.count]
+        return min(around, key=lambda i: abs(self.value_at(i) - value))
+
+    def canonical(self, value: Any) -> Any:
+        """The legal number that `value` means, steps within rounding."""
+        number = value.item() if isinstance(value, np.generic) else value
+        if isinstance(number, bool) or not isinstance(number, int | float) or not self.min_value <= number <= self.max_value:
+            raise ValueError(f"{self.name}: expected a number from {self.min_value} to {self.max_value}, got {value!r}")
+        if self.count is None:
+            return float(number)
+        nearest = self.value_at(self.index_of(number))
+        if not _close(nearest, number, self.step or 1):
+            raise ValueError(f"{self.name}: expected one of its values, of which {nearest!r} is the nearest, got {value!r}")
+        return nearest
+
+    def _stepped_prob_to_value(self, grid: Grid, prob: float) -> Any:
+        return grid.value(min(max(int(prob * grid.count), 0), grid.count - 1))
+
+    def _stepped_value_to_prob(self, grid: Grid, value: float) -> float:
+        return (grid.index(value) + 0.5) / grid.count
+
+    def _quantiles(self) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(self.prob_to_value(i * 0.1 + 0.05) for i in range(10)))
+
+    def get_config(self) -> dict[str, Any]:
+        """KerasTuner's layout."""
+        return {
+            **super().get_config(),
+            "min_value": self.min_value,
+            "max_value": self.max_value,
+            "step": self.step,
+            "sampling": self.sampling,
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(name: '{self.name}', min_value: {self.min_value}, max_value: {self.max_value}, "
+            f"step: {self.step}, sampling: {self.sampling}, default: {self.default})"
+        )
+
+
+class Int(Numerical):
+    """A whole number from `min_value` to `max_value`, both included.
+
+    Args:
+        name: its name.
+        min_value, max_value: the bounds.
+        step: distance of neighbouring values, or their factor on the logarithmic scales; None for every integer.
+        sampling: "linear", "log" or "reverse_log", upper or lower case.
+        default: the value before any search, `min_value` when None; between the bounds.
+        conditions: what must hold for it to be active.
+
+    Raises:
+        ValueError: reversed bounds, a fraction, a step that is not positive, a logarithmic scale that starts at or below 0.
+        TypeError: a bound that is no number.
+    """
+
+    integer = True
+    min_value: int
+    max_value: int
+
+    def __init__(
+        self,
+        name: str,
+        min_value: int,
+        max_value: int,
+        step: int | None = None,
+        sampling: str | None = "linear",
+        default: int | None = None,
+        conditions: Any = None,
+    ) -> None:
+        super().__init__(name, conditions=conditions)
+        where = f"For HyperParameters.Int(name='{name}'), "
+        low, high = as_int(min_value, f"{where}min_value"), as_int(max_value, f"{where}max_value")
+        whole = None if step is None else as_int(step, f"{where}step")
+        if whole is None and (not isinstance(sampling, str) or sampling.lower() == "linear"):
+            whole = 1
+        self._set_range(low, high, whole, sampling, default)
+
+    @property
+    def even(self) -> bool:  # type: ignore[override]
+        """False on a logarithmic scale without steps, where a large integer has a small share."""
+        return self.step is not None
+
+    @property
+    def count(self) -> int:
+        """How many integers."""
+        if self.grid is None:
+            return self.max_value - self.min_value + 1
+        return self.grid.count + (self._extra is not None)
+
+    @property
+    def values(self) -> Iterable[int]:
+        """All values; without a step on a logarithmic scale, up to ten quantiles in ascending order."""
+        if self.grid is None:
+            return self._quantiles()
+        if self.sampling == "linear":
+            return range(self.min_value, self.max_value + 1, int(self.step or 1))
+        return tuple(int(self.grid.value(i)) for i in range(self.grid.count))
+
+    def prob_to_value(self, prob: float) -> int:
+        """Without steps, integers share [0, 1) as the reals from min_value to max_value + 1 do."""
+        if self.grid is not None:
+            return int(self._stepped_prob_to_value(self.grid, prob))
+        real = from_unit(self.sampling, self.min_value, self.max_value + 1, prob)
+        return min(max(int(real), self.min_value), self.max_value)
+
+    def value_to_prob(self, value: float) -> float:
+        """The middle of the value's share."""
+        if self.grid is not None:
+            return self._stepped_value_to_prob(self.grid, value)
+        return to_unit(self.sampling, self.min_value, self.max_value + 1, value + 0.5)
+
+    def encode(self, value: float) -> float:
+        """As `value_to_prob` without steps, else the middle of an equal cell."""
+        return super().encode(value) if self.even else self.value_to_prob(self.index_of(value) + self.min_value)
+
+    def decode(self, unit: float) -> int:
+        """The integer at a coordinate."""
+        return int(super().decode(unit)) if self.even else self.prob_to_value(unit)
+
+    def snap(self, units: Array) -> Array:
+        """The coordinates of the integers at many coordinates (m,)."""
+        if self.even:
+            return super().snap(units)
+        low, end = self.min_value, self.max_value + 1
+        span = math.log(end / low)
+        if self.sampling == "log":
+            centres = np.clip(np.floor(low * np.exp(units * span)), low, self.max_value) + 0.5
+            return np.asarray(np.log(centres / low) / span, dtype=np.float64)
+        centres = np.clip(np.floor(end + low - low * np.exp((1 - units) * span)), low, self.max_value) + 0.5
+        return np.asarray(1.0 - np.log((end + low - centres) / low) / span, dtype=np.float64)
+
+    def get_config(self) -> dict[str, Any]:
+        """KerasTuner's layout; the default as it was given, None included."""
+        return {**super().get_config(), "default": self._default}
+
+
+class Float(Numerical):
+    """A real number from `min_value` to `max_value`, both included.
+
+    Args:
+        name: its name.
+        min_value, max_value: the bounds.
+        step: distance of neighbouring values, or their factor on the logarithmic scales; None for a continuum.
+        sampling: "linear", "log" or "reverse_log", upper or lower case.
+        default: the value before any search, `min_value` when None; between the bounds.
+        conditions: what must hold for it to be active.
+
+    Raises:
+        ValueError: reversed or infinite bounds, a step that is not positive, a logarithmic scale that starts at or below 0.
+        TypeError: a bound that is no number.
+    """
+
+    integer = False
+
+    def __init__(
+        self,
+        name: str,
+        min_value: float,
+        max_value: float,
+        step: float | None = None,
+        sampling: str | None = "linear",
+        default: float | None = None,
+        conditions: Any = None,
+    ) -> None:
+        super().__init__(name, conditions=conditions)
+        where = f"For HyperParameters.Float(name='{name}'), "
+        low, high = as_float(min_value, f"{where}min_value"), as_float(max_value, f"{where}max_value")
+        if not math.isfinite(high - low):
+            raise ValueError(f"{where}min_value, max_value: expected a finite range, got {low} to {high}")
+        self._set_range(low, high, None if step is None else as_float(step, f"{where}step"), sampling, default)
+        if self.sampling != "linear" and not math.isfinite(high / low):
+            raise ValueError(f"{where}min_value, max_value: expected a finite ratio with sampling='{self.sampling}', got {low} to {high}")
+
+    @property
+    def count(self) -> int | None:
+        """How many numbers; None without a step, unless the bounds are equal."""
+        if self.grid is None:
+            return 1 if self.min_value == self.max_value else None
+        return self.grid.count + (self._extra is not None)
+
+    def value_at(self, index: int) -> float:
+        """The number at an index."""
+        return self.min_value if self.grid is None else float(super().value_at(index))
+
+    def index_of(self, value: float) -> int:
+        """The index of the nearest number."""
+        return 0 if self.grid is None else super().index_of(value)
+
+    @property
+    def values(self) -> Iterable[float]:
+        """All values; without a step, up to ten quantiles in ascending order."""
+        if self.grid is None:
+            return self._quantiles()
+        return tuple(self.grid.value(i) for i in range(self.grid.count))
+
+    def prob_to_value(self, prob: float) -> float:
+        """The number at a cumulative probability."""
+        if self.grid is None:
+            return continuous_value(self.sampling, self.min_value, self.max_value, prob)
+        return float(self._stepped_prob_to_value(self.grid, prob))
+
+    def value_to_prob(self, value: float) -> float:
+        """Where the number lies, in [0, 1]."""
+        if self.grid is not None:
+            return self._stepped_value_to_prob(self.grid, value)
+        inside = min(max(float(value), self.min_value), self.max_value)
+        return min(max(to_unit(self.sampling, self.min_value, self.max_value, inside), 0.0), 1.0)
+
+
+def as_int(value: Any, argument: str) -> int:
+    """A whole number as an `int`.
+
+    Raises:
+        ValueError: a fraction, a non-finite number or text.
+        TypeError: something else that is no number.
+    """
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool) and math.isfinite(value):
+        whole = int(value)
+        if whole == value:
+            return whole
+    kind = ValueError if isinstance(value, int | float | str | np.floating) else TypeError
+    raise kind(f"{argument} must be an int, Received: {value!r} of type {type(value)}.")
+
+
+def as_float(value: Any, argument: str) -> float:
+    """A finite number as a `float`; text that spells one is taken, as in KerasTuner.
+
+    Raises:
+        ValueError: not finite, or text that is no number.
+        TypeError: something else that is no number.
+    """
+    if not isinstance(value, int | float | str | np.integer | np.floating) or isinstance(value, bool):
+        raise TypeError(f"{argument}: expected a number, got {value!r} of type {type(value)}")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{argument}: expected a number, got {value!r}") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{argument}: expected a finite number, got {value!r}")
+    return number
+
+
+def _close(legal: float, value: float, step: float) -> bool:
+    return abs(legal - value) <= 1e-9 * max(abs(legal), min(abs(step), 1.0))

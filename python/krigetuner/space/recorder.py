@@ -1,0 +1,279 @@
+"""HyperParameters, the `hp` of user code: it hands out values and records what was asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from krigetuner.errors import KrigeTunerWarning
+from krigetuner.space.conditions import Condition, Parent, Value, hold
+from krigetuner.space.parameters import Boolean, Choice, Fixed, Float, HyperParameter, Int, deserialize, serialize
+
+
+class HyperParameters:
+    """A search space that grows as it is asked, and the current values of its active parameters.
+
+    Attributes:
+        values: the values of the active parameters by name; nobody can depend on an inactive one.
+        active_scopes, inactive_scopes: the conditions of every conditional scope that was entered, so that a tuner can
+            visit each of them once.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.active_scopes: list[list[Condition]] = []
+        self.inactive_scopes: list[list[Condition]] = []
+        self._name_scopes: list[str] = []
+        self._conditions: list[Condition] = []
+        self._hps: dict[str, list[HyperParameter]] = {}
+        self._space: list[HyperParameter] = []
+        self._warned: set[str] = set()  # shared with copies, so that a search warns once and not once a trial
+
+    @property
+    def space(self) -> list[HyperParameter]:
+        """All parameters, active or not, in the order in which they were first asked for."""
+        return self._space
+
+    @contextlib.contextmanager
+    def name_scope(self, name: str) -> Iterator[None]:
+        """Prefixes the names asked for inside with `name/`; scopes nest."""
+        self._name_scopes.append(name)
+        try:
+            yield
+        finally:
+            self._name_scopes.pop()
+
+    @contextlib.contextmanager
+    def conditional_scope(self, parent_name: str, parent_values: Any) -> Iterator[None]:
+        """Makes what is asked for inside active only while the parent has one of some values; scopes nest.
+
+        The code inside runs in any case, and gets None for inactive parameters.
+
+        Raises:
+            ValueError: the parent was not asked for before.
+        """
+        name = self._get_name(parent_name)
+        if name not in self._hps:
+            raise ValueError(f"`HyperParameter` named: {name} not defined. parent_name: ask for it first; known: {self._known()}")
+        condition = Parent(name, parent_values)
+        self._conditions.append(condition)
+        scopes = self.active_scopes if condition.is_active(self.values) else self.inactive_scopes
+        scopes.append(list(self._conditions))
+        try:
+            yield
+        finally:
+            self._conditions.pop()
+
+    def Int(
+        self,
+        name: str,
+        min_value: int,
+        max_value: int,
+        step: int | None = None,
+        sampling: str | None = "linear",
+        default: int | None = None,
+        parent_name: str | None = None,
+        parent_values: Any = None,
+    ) -> Any:
+        """A whole number from `min_value` to `max_value`, both included; None while inactive. See `Int`.
+
+        Args:
+            parent_name, parent_values: as in `conditional_scope`.
+        """
+        with self._maybe_conditional_scope(parent_name, parent_values):
+            return self._retrieve(Int(self._get_name(name), min_value, max_value, step, sampling, default, self._conditions))
+
+    def Float(
+        self,
+        name: str,
+        min_value: float,
+        max_value: float,
+        step: float | None = None,
+        sampling: str | None = "linear",
+        default: float | None = None,
+        parent_name: str | None = None,
+        parent_values: Any = None,
+    ) -> Any:
+        """A real number from `min_value` to `max_value`, both included; None while inactive. See `Float`.
+
+        Args:
+            parent_name, parent_values: as in `conditional_scope`.
+        """
+        with self._maybe_conditional_scope(parent_name, parent_values):
+            return self._retrieve(Float(self._get_name(name), min_value, max_value, step, sampling, default, self._conditions))
+
+    def Choice(
+        self,
+        name: str,
+        values: Any,
+        ordered: bool | None = None,
+        default: Value | None = None,
+        parent_name: str | None = None,
+        parent_values: Any = None,
+    ) -> Any:
+        """One of several values of one type; None while inactive. See `Choice`.
+
+        Args:
+            parent_name, parent_values: as in `conditional_scope`.
+        """
+        with self._maybe_conditional_scope(parent_name, parent_values):
+            return self._retrieve(Choice(self._get_name(name), values, ordered, default, self._conditions))
+
+    def Boolean(self, name: str, default: bool = False, parent_name: str | None = None, parent_values: Any = None) -> Any:
+        """True or False; None while inactive.
+
+        Args:
+            parent_name, parent_values: as in `conditional_scope`.
+        """
+        with self._maybe_conditional_scope(parent_name, parent_values):
+            return self._retrieve(Boolean(self._get_name(name), default, self._conditions))
+
+    def Fixed(self, name: str, value: Value, parent_name: str | None = None, parent_values: Any = None) -> Any:
+        """A value that is not tuned; None while inactive.
+
+        Args:
+            parent_name, parent_values: as in `conditional_scope`.
+        """
+        with self._maybe_conditional_scope(parent_name, parent_values):
+            return self._retrieve(Fixed(self._get_name(name), value, self._conditions))
+
+    def get(self, name: str) -> Any:
+        """The current value of an active parameter.
+
+        Raises:
+            ValueError: it is inactive now.
+            KeyError: it was never asked for.
+        """
+        name = self._get_name(name)
+        if name in self.values:
+            return self.values[name]
+        if name in self._hps:
+            conditions = " or ".join(str(p.conditions) for p in self._hps[name])
+            raise ValueError(f"{name} is currently inactive. It has a value only where {conditions} holds")
+        raise KeyError(f"{name} does not exist. Known: {self._known()}")
+
+    def __getitem__(self, name: str) -> Any:
+        return self.get(name)
+
+    def __contains__(self, name: object) -> bool:
+        return self._get_name(name) in self.values
+
+    def is_active(self, hyperparameter: str | HyperParameter) -> bool:
+        """Whether the conditions of a parameter, or of any with that name, hold."""
+        if isinstance(hyperparameter, HyperParameter):
+            return hold(hyperparameter.conditions, self.values)
+        return any(hold(p.conditions, self.values) for p in self._hps.get(str(hyperparameter), ()))
+
+    def merge(self, hps: HyperParameters | Iterable[HyperParameter], overwrite: bool = True) -> None:
+        """Adds the parameters of another space.
+
+        Args:
+            hps: the other space, or a list of parameters.
+            overwrite: whether its definitions and defaults replace those of the same name and conditions here.
+        """
+        for parameter in list(hps.space if isinstance(hps, HyperParameters) else hps):
+            if overwrite or not self._exists(parameter.name, parameter.conditions):
+                self._register(parameter, overwrite)
+
+    def copy(self) -> HyperParameters:
+        """A space with the same parameters and values of its own, and no scopes entered."""
+        twin = type(self)()
+        twin._hps = {name: list(parameters) for name, parameters in self._hps.items()}
+        twin._space = list(self._space)
+        twin.values = dict(self.values)
+        twin._warned = self._warned
+        return twin
+
+    def ensure_active_values(self) -> None:
+        """Drops the values of inactive parameters, and draws one for active parameters that have none."""
+        for parameter in self._space:
+            if self.is_active(parameter):
+                if parameter.name not in self.values:
+                    self.values[parameter.name] = parameter.random_sample()
+            elif not self.is_active(parameter.name):
+                self.values.pop(parameter.name, None)
+
+    def get_config(self) -> dict[str, Any]:
+        """Plain data that `from_config` turns back into an equal space (KerasTuner's layout)."""
+        return {"space": [serialize(p) for p in self._space], "values": dict(self.values)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> HyperParameters:
+        """The space that `get_config` described."""
+        made = cls()
+        for entry in config["space"]:
+            made._add(deserialize(entry))
+        made.values = dict(config["values"])
+        return made
+
+    def _exists(self, name: str, conditions: list[Condition] | None = None) -> bool:
+        """Whether a parameter has this name and these conditions (the present scope's when None)."""
+        return self._find(name, self._conditions if conditions is None else conditions) is not None
+
+    def _find(self, name: str, conditions: list[Condition]) -> HyperParameter | None:
+        for parameter in self._hps.get(name, ()):
+            if parameter.conditions == conditions:
+                return parameter
+        return None
+
+    def _retrieve(self, hp: HyperParameter) -> Any:
+        """The value of a parameter, which is registered if it is new; None while inactive."""
+        known = self._find(hp.name, hp.conditions)
+        if known is None:
+            return self._register(hp)
+        if known.name not in self._warned and known.definition() != hp.definition():
+            self._warned.add(known.name)
+            warnings.warn(
+                f"{known.name}: expected one definition for this name and its conditions, got a second one; the first stands. "
+                f"First: {known!r}. Now: {hp!r}. Give the second another name, or drop one of them",
+                KrigeTunerWarning,
+                stacklevel=4,
+            )
+        if not self.is_active(known):
+            return None
+        if known.name not in self.values:
+            self.values[known.name] = known.default
+        return self.values[known.name]
+
+    def _register(self, hyperparameter: HyperParameter, overwrite: bool = False) -> Any:
+        """Adds a parameter, in the place of the one of the same name and conditions if there is one."""
+        self._validate_name(hyperparameter.name)
+        known = self._find(hyperparameter.name, hyperparameter.conditions)
+        if known is None:
+            self._add(hyperparameter)
+        else:
+            same_name = self._hps[known.name]
+            same_name[same_name.index(known)] = hyperparameter
+            self._space[self._space.index(known)] = hyperparameter
+        if not self.is_active(hyperparameter):
+            return None
+        if overwrite or hyperparameter.name not in self.values:
+            self.values[hyperparameter.name] = hyperparameter.default
+        return self.values[hyperparameter.name]
+
+    def _add(self, parameter: HyperParameter) -> None:
+        self._hps.setdefault(parameter.name, []).append(parameter)
+        self._space.append(parameter)
+
+    @contextlib.contextmanager
+    def _maybe_conditional_scope(self, parent_name: str | None, parent_values: Any) -> Iterator[None]:
+        if not parent_name:
+            yield
+            return
+        with self.conditional_scope(parent_name, parent_values):
+            yield
+
+    def _get_name(self, name: object) -> str:
+        return "/".join([*self._name_scopes, str(name)])
+
+    def _known(self) -> str:
+        return ", ".join(self._hps) or "none"
+
+    def _validate_name(self, name: str) -> None:
+        if any(isinstance(c, Parent) and c.name == name for c in self._conditions):
+            raise ValueError(
+                "A conditional `HyperParameter` cannot have the same name as its parent. "
+                f"Found: {name} and parent_name: {name}; rename one of them"
+            )

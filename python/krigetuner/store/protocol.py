@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from krigetuner.store.events import Event
+from krigetuner.store.events import Event, TrialReported
 from krigetuner.store.replay import StudyState
 
 
@@ -24,6 +24,9 @@ class Store(Protocol):
 
     def state(self) -> StudyState:
         """The study as the plain tables have it; equal to the fold of all events."""
+
+    def measurements(self, number: int | None = None) -> Iterator[TrialReported]:
+        """Every reported step of one trial, or of all, in the order of trial, then of recording."""
 
     def close(self) -> None:
         """Gives the lease back and closes the database; harmless when called twice."""

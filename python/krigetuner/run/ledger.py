@@ -1,0 +1,366 @@
+"""The truth about a study in this process: takes events in, keeps them in the store, holds the state they add up to.
+
+Every method that records something checks its arguments first, appends one event, and then folds it into the state, so
+that the state never runs ahead of the store. Costs are O(1) per event.
+"""
+
+from __future__ import annotations
+
+import secrets
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from krigetuner.errors import KrigeTunerWarning
+from krigetuner.run import plain
+from krigetuner.run.messages import Execution
+from krigetuner.run.observed import Observed
+from krigetuner.run.opening import Opening, compare, objective_config, refuse_unrelated, space_changes
+from krigetuner.run.policy import Goal
+from krigetuner.store import events as e
+from krigetuner.store.artifacts import safe_name
+from krigetuner.store.protocol import Store
+from krigetuner.store.replay import StudyState, identity, parameter_name
+from krigetuner.trial.history import History, Origin, Value
+from krigetuner.trial.trial import TrialRecord
+
+if TYPE_CHECKING:
+    from krigetuner.space.space import Space
+
+
+class Ledger:
+    """One study as this process knows it; the only writer of its store.
+
+    Args:
+        store: where the events are kept. Its state is taken over.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._state = store.state()
+        self._observed = Observed()
+        self._ended_before = len(self._state.ended)
+
+    @property
+    def state(self) -> StudyState:
+        """The state of the study; read it, never change it."""
+        return self._state
+
+    @property
+    def ended_here(self) -> list[int]:
+        """Numbers of the trials that ended since this ledger was made, in that order."""
+        return self._state.ended[self._ended_before :]
+
+    def _record(self, event: e.Event) -> None:
+        """Appends one event, then folds it in."""
+        self._state.apply(self._store.append(event), event)
+
+    # --- the study -----------------------------------------------------------------------------------------------
+
+    def open(
+        self,
+        name: str,
+        objective: Goal,
+        algorithm: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        backend: str = "",
+        seed: int | None = None,
+        parameters: Sequence[Mapping[str, Any]] = (),
+        version: str = "",
+    ) -> tuple[str, ...]:
+        """Begins a new study, or goes on with the recorded one under the code's definitions.
+
+        Trials that ran when the process died wait to be run again, the earliest first.
+
+        Args:
+            seed: None draws one for a new study, and keeps the recorded one otherwise; `state.seed` has it.
+            parameters: configs of the parameters known so far; definitions recorded earlier serve for other names.
+
+        Returns:
+            What changed since it was recorded, one sentence each; a `KrigeTunerWarning` says it too, once, where it
+            changes what is tried.
+
+        Raises:
+            StudyMismatch: the record is of an unrelated search.
+            StoreError: it could not be written.
+        """
+        code = Opening(
+            plain.text(name),
+            plain.data(objective_config(objective)),
+            algorithm,
+            plain.data(options or {}),
+            backend,
+            seed,
+            tuple(plain.data(p) for p in parameters),
+            version,
+        )
+        if self._state.position == 0:
+            self._begin(code)
+            return ()
+        changed = self._reopen(code)
+        for number in sorted(self._state.running, reverse=True):
+            self._record(e.TrialRequeued(number, "the process ended while the trial ran", plain.now()))
+        return changed
+
+    def _begin(self, code: Opening) -> None:
+        """Records the opening of a new study."""
+        seed = secrets.randbelow(2**31) if code.seed is None else code.seed
+        self._record(
+            e.StudyOpened(
+                code.name, code.objective, code.algorithm, code.options, code.backend, seed, plain.now(), code.version
+            )
+        )
+        self.grow_space(code.parameters)
+
+    def _reopen(self, code: Opening) -> tuple[str, ...]:
+        """Records what the code changes, and says so."""
+        found = compare(self._state, code)
+        everything = found.space + found.options + found.quiet
+        if everything:
+            seed = self._state.seed if code.seed is None else code.seed
+            self._record(
+                e.OptionsChanged(
+                    code.objective,
+                    code.algorithm,
+                    code.options,
+                    code.backend,
+                    seed,
+                    code.version,
+                    everything,
+                    plain.now(),
+                )
+            )
+        if found.space:
+            self._define(code.parameters)
+        self._tell(found.space + found.options, 5)
+        return everything
+
+    def redefine_space(self, parameters: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """Lets the code's definitions replace recorded ones of the same names, as `open` does with those it is given.
+
+        Returns:
+            What changed, one sentence each; a `KrigeTunerWarning` says it too.
+
+        Raises:
+            StudyMismatch: none of the recorded parameters is among them, and a trial has ended.
+        """
+        configs = tuple(plain.data(p) for p in parameters)
+        refuse_unrelated(self._state, self._state.objective, configs)
+        found = tuple(space_changes(self._state, configs))
+        if found:
+            self._define(configs)
+        self._tell(found, 4)
+        return found
+
+    def _define(self, configs: Sequence[Mapping[str, Any]]) -> None:
+        """Records the code's definitions in place of all recorded ones of these names."""
+        names = dict.fromkeys(parameter_name(c) for c in configs)
+        self._record(e.SpaceGrew(tuple(configs), tuple(names), plain.now()))
+        self._observed.forget()
+
+    def _tell(self, differences: Sequence[str], level: int) -> None:
+        """Warns about differences that change what is tried."""
+        if differences:
+            warnings.warn(
+                f"study {self._state.name!r} goes on with what the code says; changed since it was recorded: "
+                + "; ".join(differences)
+                + ". Trials outside the present space are kept and shown, but not learned from.",
+                KrigeTunerWarning,
+                stacklevel=level,
+            )
+
+    def carry_over(self, earlier: Ledger) -> None:
+        """Records all events of another ledger here; this one must be empty.
+
+        Raises:
+            ValueError: something is recorded here already.
+        """
+        if self._state.position:
+            raise ValueError(
+                f"ledger: expected an empty study, got one with {self._state.position} events; open it instead"
+            )
+        for _, event in earlier._store.read():
+            self._record(event)
+        self._observed.forget()
+
+    def grow_space(self, configs: Sequence[Mapping[str, Any]]) -> None:
+        """Records parameters that the space did not have; known ones (same name and conditions) are passed over."""
+        known = self._state.parameters
+        new = {identity(c): plain.data(c) for c in configs if identity(c) not in known}
+        if new:
+            self._record(e.SpaceGrew(tuple(new.values()), (), plain.now()))
+
+    def save_state(self, key: str, state: Mapping[str, Any]) -> None:
+        """Records the state of a user's own oracle or tuner; `state.saved[key]` has the last one."""
+        self._record(e.StateSaved(plain.text(key), plain.data(state), plain.now()))
+
+    def close(self, reason: str | None = None) -> None:
+        """Records why the search ended, if it did, and closes the store."""
+        if reason is not None and self._state.position and reason != self._state.closed:
+            self._record(e.StudyClosed(plain.text(reason), plain.now()))
+        self._store.close()
+
+    # --- trials --------------------------------------------------------------------------------------------------
+
+    def asked(
+        self,
+        values: Mapping[str, Any],
+        origin: Origin,
+        counted: bool = True,
+        worker: str | None = None,
+        trial_id: str | None = None,
+        seen: int | None = None,
+    ) -> TrialRecord:
+        """Makes a trial; call `started` when it runs.
+
+        Args:
+            origin: an algorithm named "queue" takes the first enqueued values off the queue.
+            counted: False for results obtained elsewhere.
+            trial_id: a file name that no other trial has; made from the number by default.
+            seen: position of the last event that the suggestion knew of; the present one by default.
+
+        Raises:
+            ValueError: the id is taken or no file name.
+        """
+        number = len(self._state.trials)
+        name = f"{number:04d}" if trial_id is None else safe_name(trial_id)
+        if name in self._state.numbers:
+            raise ValueError(f"trial_id: expected a new one, got {name!r}, which trial {self._state.numbers[name]} has")
+        seen = self._state.position if seen is None else seen
+        origin = replace(origin, note=plain.values(origin.note)) if origin.note else origin
+        self._record(e.TrialAsked(number, name, plain.values(values), origin, seen, counted, worker, plain.now()))
+        return self._state.trials[number]
+
+    def started(self, number: int, worker: str | None = None) -> TrialRecord:
+        """Records that an attempt at the trial begins, and takes it off the queue.
+
+        Raises:
+            ValueError: the trial is over, or runs already.
+        """
+        record = self._trial(number)
+        if number not in self._state.waiting and not (number in self._state.running and record.attempt < 0):
+            raise ValueError(f"trial {record.trial_id}: expected one to start, got one that is {record.status}")
+        worker = record.worker if worker is None else worker
+        self._record(e.TrialStarted(number, record.attempt + 1, worker, plain.now()))
+        self._observed.touch(number)
+        return record
+
+    def reported(self, number: int, step: int, metrics: Mapping[str, Any], execution: int = 0) -> None:
+        """Records the metrics of one step of a running trial."""
+        record = self._running(number)
+        attempt = max(record.attempt, 0)
+        event = e.TrialReported(number, attempt, execution, int(step), plain.metrics(metrics), plain.now())
+        self._record(event)
+
+    def finished(
+        self,
+        number: int,
+        executions: Sequence[Execution],
+        metrics: Mapping[str, Any],
+        step: int,
+        score: float,
+        variance: float | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Records that the trial completed.
+
+        Args:
+            score: the objective; not NaN.
+            variance: of the score's mean over executions.
+            values: its values again, when hyperparameters were discovered while it ran.
+
+        Raises:
+            ValueError: the trial does not run, or the score is NaN.
+        """
+        self._running(number)
+        if score != score:
+            raise ValueError(f"score of trial {number}: expected a number, got NaN; record it as failed")
+        done = tuple((plain.metrics(x.metrics), int(x.step)) for x in executions)
+        self._record(
+            e.TrialFinished(
+                number,
+                done,
+                plain.metrics(metrics),
+                int(step),
+                float(score),
+                None if variance is None else float(variance),
+                plain.now(),
+                self._new_values(number, values),
+            )
+        )
+        self._observed.touch(number)
+
+    def failed(
+        self, number: int, kind: str, message: str, requeue: bool, values: Mapping[str, Any] | None = None
+    ) -> None:
+        """Records that an attempt failed.
+
+        Args:
+            kind: as in `run.messages.Failed`.
+            requeue: True to run the trial again, before anything new; False when it is over.
+            values: as in `finished`.
+        """
+        attempt = max(self._running(number).attempt, 0)
+        new = self._new_values(number, values)
+        self._record(e.TrialFailed(number, attempt, kind, plain.text(message), not requeue, plain.now(), new))
+        self._observed.touch(number)
+
+    def interrupted(self, number: int, reason: str, values: Mapping[str, Any] | None = None) -> None:
+        """Records that a trial ended without its fault; it is run again before anything new."""
+        attempt = max(self._running(number).attempt, 0)
+        new = self._new_values(number, values)
+        self._record(e.TrialInterrupted(number, attempt, plain.text(reason), plain.now(), new))
+        self._observed.touch(number)
+
+    def next_requeued(self) -> TrialRecord | None:
+        """The trial that is to be run again next, None when there is none; `started` takes it off the queue."""
+        return self._state.trials[self._state.waiting[-1]] if self._state.waiting else None
+
+    def enqueue(self, values: Mapping[str, Any]) -> None:
+        """Records values to be tried before anything suggested, after those enqueued before."""
+        self._record(e.TrialEnqueued(plain.values(values), plain.now()))
+
+    def next_enqueued(self) -> dict[str, Value] | None:
+        """The values to try next, None when there are none; `asked` with an origin named "queue" takes them off."""
+        return dict(self._state.enqueued[0]) if self._state.enqueued else None
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def history(self, space: Space) -> History:
+        """What an algorithm sees: trials that lie in this space, completed with defaults where they lack a parameter.
+
+        Pass the same object as long as the space is the same: another one is compared with every trial.
+        """
+        return self._observed.history(space, self._state)
+
+    def measurements(self, number: int | None = None) -> Iterator[e.TrialReported]:
+        """Every reported step of one trial, or of all, in the order of trial, then of recording."""
+        return self._store.measurements(number)
+
+    def _trial(self, number: int) -> TrialRecord:
+        """The record of a trial that must exist."""
+        if number not in self._state.trials:
+            raise ValueError(f"trial: expected a number from 0 to {len(self._state.trials) - 1}, got {number!r}")
+        return self._state.trials[number]
+
+    def _running(self, number: int) -> TrialRecord:
+        """The record of a trial that must be running."""
+        record = self._trial(number)
+        if number not in self._state.running:
+            raise ValueError(
+                f"trial {record.trial_id}: expected a running trial, got one that is {record.status}; "
+                "reports of an attempt that is over are not recorded"
+            )
+        return record
+
+    def _new_values(self, number: int, values: Mapping[str, Any] | None) -> dict[str, Value] | None:
+        """The values, if they are not those that the record has."""
+        if values is None:
+            return None
+        new = plain.values(values)
+        if new == self._state.trials[number].values:
+            return None
+        self._observed.forget()
+        return new

@@ -1,0 +1,148 @@
+"""What is compared when a study that exists is opened by code: is it the same search, and what changed?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from krigetuner.errors import StudyMismatch
+from krigetuner.run.policy import Goal
+from krigetuner.store.replay import StudyState, identity, parameter_name
+
+STOP_RULES = frozenset(
+    {"max_trials", "max_time", "target", "max_retries_per_trial", "max_consecutive_failed_trials", "verbose"}
+)
+"""Options that decide when to end, not what is tried: they change from run to run, and nobody is warned."""
+
+WAYS_ON = (
+    "use another project_name or directory to begin a new search beside it, "
+    "or pass overwrite=True to delete the recorded one"
+)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the code says a study is; plain JSON data.
+
+    Attributes:
+        parameters: configs of the parameters known so far, in order; the search may discover more.
+    """
+
+    name: str
+    objective: Mapping[str, Any]
+    algorithm: str
+    options: Mapping[str, Any]
+    backend: str
+    seed: int | None
+    parameters: tuple[Mapping[str, Any], ...]
+    version: str
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What changed, one sentence each.
+
+    Attributes:
+        space: parameters that are new or defined otherwise.
+        options: options, algorithm and seed, as far as they change what is suggested.
+        quiet: stop rules, backend and version.
+    """
+
+    space: tuple[str, ...]
+    options: tuple[str, ...]
+    quiet: tuple[str, ...]
+
+
+def objective_config(objective: Goal) -> dict[str, Any]:
+    """An objective as plain data; the parts of a multi-objective with it."""
+    config: dict[str, Any] = {"name": objective.name, "direction": objective.direction}
+    parts = getattr(objective, "objectives", None)
+    if parts:
+        config["objectives"] = [{"name": p.name, "direction": p.direction} for p in parts]
+    return config
+
+
+def compare(state: StudyState, code: Opening) -> Differences:
+    """Compares the recorded study with what the code says.
+
+    Raises:
+        StudyMismatch: another objective, or no parameter in common.
+    """
+    refuse_unrelated(state, code.objective, code.parameters)
+    options = _changes("", state.options, code.options)
+    loud = [t for k, t in options if k not in STOP_RULES]
+    quiet = [t for k, t in options if k in STOP_RULES]
+    if dict(state.objective) != dict(code.objective):
+        loud.append(f"objective: {_goal(state.objective)} -> {_goal(code.objective)}")
+    if state.algorithm != code.algorithm:
+        loud.append(f"algorithm: {state.algorithm!r} -> {code.algorithm!r}")
+    if code.seed is not None and state.seed != code.seed:
+        loud.append(f"seed: {state.seed!r} -> {code.seed!r}")
+    for word, old, new in (("backend", state.backend, code.backend), ("version", state.version, code.version)):
+        if old != new:
+            quiet.append(f"{word}: {old!r} -> {new!r}")
+    return Differences(tuple(space_changes(state, code.parameters)), tuple(loud), tuple(quiet))
+
+
+def refuse_unrelated(state: StudyState, objective: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]) -> None:
+    """Raises when the record holds results of another search; without results there is nothing to protect.
+
+    Raises:
+        StudyMismatch: another objective, or no parameter in common.
+    """
+    if not state.ended:
+        return
+    if dict(state.objective) != dict(objective):
+        raise StudyMismatch(
+            f"study {state.name!r}: expected the record of a search for objective {_goal(objective)}, "
+            f"got one for objective {_goal(state.objective)}; {WAYS_ON}"
+        )
+    old = [parameter_name(c) for c in state.parameters.values()]
+    new = [parameter_name(c) for c in parameters]
+    if old and new and not set(old) & set(new):
+        raise StudyMismatch(
+            f"study {state.name!r}: expected the record of a search with a parameter in common with {_listed(new)}, "
+            f"got one over {_listed(old)}; {WAYS_ON}"
+        )
+
+
+def _goal(config: Mapping[str, Any]) -> str:
+    """An objective in words."""
+    parts = config.get("objectives") or [config]
+    return " and ".join(f"{p['name']!r} ({p['direction']})" for p in parts)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names of a list."""
+    shown = list(dict.fromkeys(names))
+    return ", ".join(map(repr, shown[:8])) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")
+
+
+def space_changes(state: StudyState, parameters: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Parameters of the code that the record lacks or defines otherwise."""
+    found = []
+    for config in parameters:
+        name, known = parameter_name(config), state.parameters.get(identity(config))
+        if known is not None:
+            if known.get("class_name") != config.get("class_name"):
+                found.append(f"parameter {name!r}: {known.get('class_name')} -> {config.get('class_name')}")
+                continue
+            texts = _changes("", known.get("config", known), config.get("config", config))
+            if texts:
+                found.append(f"parameter {name!r}: " + ", ".join(t for _, t in texts))
+        elif any(parameter_name(c) == name for c in state.parameters.values()):
+            found.append(f"parameter {name!r}: other conditions")
+        else:
+            found.append(f"parameter {name!r}: new")
+    return found
+
+
+def _changes(prefix: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Keys whose values differ, each with a sentence; NaN equals NaN."""
+    found = []
+    for key in [*old, *(k for k in new if k not in old)]:
+        before, after = old.get(key), new.get(key)
+        if before != after and repr(before) != repr(after):
+            found.append((key, f"{prefix}{key}: {before!r} -> {after!r}"))
+    return found

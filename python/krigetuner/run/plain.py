@@ -1,0 +1,66 @@
+"""What comes from user code is turned into plain data here, once, before it is recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from krigetuner.store.events import from_json, to_json
+from krigetuner.trial.history import Value
+
+now = time.time
+"""Seconds since 1970."""
+
+
+def metrics(given: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics as floats; numpy scalars and one-element tensors are welcome.
+
+    Raises:
+        TypeError: something in it is not a number.
+    """
+    result: dict[str, float] = {}
+    for name, value in given.items():
+        try:
+            result[text(str(name))] = float(value)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"metrics: expected a number for {name!r}, got {type(value).__name__} ({value!r:.80}); "
+                "report scalars only"
+            ) from None
+    return result
+
+
+def values(given: Mapping[str, Any]) -> dict[str, Value]:
+    """Hyperparameter values as bool, int, float or str.
+
+    Raises:
+        TypeError: a value is of another type.
+    """
+    result: dict[str, Value] = {}
+    for name, value in given.items():
+        plain = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+        if not isinstance(plain, bool | int | float | str):
+            raise TypeError(
+                f"values: expected a bool, int, float or str for {name!r}, got {type(value).__name__} "
+                f"({value!r:.80}); hyperparameters hold plain values only"
+            )
+        result[str(name)] = plain
+    return result
+
+
+def data(given: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON data as it will be read back: tuples become lists, keys become strings.
+
+    Raises:
+        TypeError: something in it has no JSON.
+    """
+    result: dict[str, Any] = from_json(to_json(dict(given)))
+    return result
+
+
+def text(given: str) -> str:
+    """Text that every database takes: without NUL and lone surrogates."""
+    if given.isascii() and "\0" not in given:
+        return given
+    return given.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,151 @@
+"""Decisions about trials: what a result is worth, what follows a failure, when to give up. Pure functions.
+
+A score that is NaN, or infinite in the good direction, makes its trial INVALID; one that is infinite in the bad
+direction is a completed trial, the worst there is: its loss is +inf.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from krigetuner.errors import FatalValueError
+from krigetuner.run.messages import Execution
+from krigetuner.trial.trial import TrialStatus
+
+FailureKind = Literal["invalid", "failed", "fatal", "interrupted"]
+
+
+class Goal(Protocol):
+    """What this module needs of an objective."""
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+
+    @property
+    def direction(self) -> str | None:
+        """Either "min" or "max"."""
+
+    def has_value(self, logs: Mapping[str, float]) -> bool:
+        """Whether the metrics hold the objective."""
+
+    def get_value(self, logs: Mapping[str, float]) -> float:
+        """The objective's value in these metrics."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a result is worth.
+
+    Attributes:
+        status: COMPLETED or INVALID.
+        score: the objective's mean over executions; NaN or infinite where they were.
+        loss: the score turned to be minimised, +inf for the worst; None when INVALID.
+        variance: variance of the score's mean over executions; None for one execution or a non-finite spread.
+        metrics: mean of each metric over the executions that have it.
+        step: mean of the executions' steps, rounded down.
+        message: why it is INVALID, None otherwise.
+    """
+
+    status: str
+    score: float
+    loss: float | None
+    variance: float | None
+    metrics: dict[str, float]
+    step: int
+    message: str | None = None
+
+
+def judge(executions: Sequence[Execution], objective: Goal) -> Judgement:
+    """Turns the executions of a trial into one result.
+
+    Raises:
+        FatalValueError: there is no execution, or one lacks the objective; the message lists what it has.
+    """
+    if not executions:
+        raise FatalValueError("executions: expected at least one result, got none; return the metrics from run_trial")
+    scores = [_score(e.metrics, objective) for e in executions]
+    score = _mean(scores)
+    metrics = {k: _mean([float(e.metrics[k]) for e in executions if k in e.metrics]) for k in _names(executions)}
+    step = int(sum(e.step for e in executions) / len(executions))
+    variance = variance_of_mean(scores)
+    loss = loss_of(score, objective.direction)
+    if loss is None:
+        message = (
+            f"{objective.name}: expected a finite number, got {score}; the trial does not count as a result. "
+            "Look for divergence (learning rate, log of zero, empty batches)."
+        )
+        return Judgement(TrialStatus.INVALID, score, None, variance, metrics, step, message)
+    return Judgement(TrialStatus.COMPLETED, score, loss, variance, metrics, step)
+
+
+def _score(metrics: Mapping[str, float], objective: Goal) -> float:
+    """The objective's value of one execution."""
+    if not objective.has_value(metrics):
+        raise FatalValueError(
+            f"objective: expected {objective.name!r} among the metrics, got {sorted(map(str, metrics))}; "
+            "return it, compile the model with it, or name another objective"
+        )
+    return float(objective.get_value(metrics))
+
+
+def _names(executions: Sequence[Execution]) -> list[str]:
+    """Every metric's name, in the order of first appearance."""
+    return list({name: None for e in executions for name in e.metrics})
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean; exact for one value, NaN when infinities of both signs or a NaN are among them."""
+    if len(values) == 1:
+        return float(values[0])
+    total = sum(values)
+    if math.isfinite(total):
+        return math.fsum(values) / len(values)
+    if all(map(math.isfinite, values)):  # the sum alone is too large
+        return sum(v / len(values) for v in values)
+    return total
+
+
+def variance_of_mean(values: Sequence[float]) -> float | None:
+    """Unbiased estimate of the variance of the mean of n values; None for n < 2 or where it is not finite."""
+    n = len(values)
+    if n < 2 or not all(map(math.isfinite, values)):
+        return None
+    mean = _mean(values)
+    result = sum((v - mean) * (v - mean) for v in values) / (n - 1) / n
+    return result if math.isfinite(result) else None
+
+
+def loss_of(score: float, direction: str | None) -> float | None:
+    """The score turned to be minimised: finite, or +inf for infinitely bad; None for NaN and infinitely good."""
+    loss = -score if direction == "max" else score
+    return None if math.isnan(loss) or loss == -math.inf else loss
+
+
+def after_failure(kind: FailureKind, failures: int, max_retries: int) -> Literal["requeue", "fail"]:
+    """What becomes of a trial whose attempt did not complete.
+
+    Args:
+        kind: as in `run.messages.Failed`.
+        failures: how many attempts failed before this one; interruptions do not count.
+        max_retries: retries allowed after the first failure.
+
+    Returns:
+        "requeue" to run it again with the same values, "fail" when it is over.
+    """
+    if kind == "interrupted" or (kind == "invalid" and failures < max_retries):
+        return "requeue"
+    return "fail"
+
+
+def too_many_failures(statuses: Sequence[str], limit: int) -> bool:
+    """True when the last `limit` trials that ended all FAILED.
+
+    Args:
+        statuses: of the trials that ended since the search began, in the order of their end.
+        limit: at least 1.
+    """
+    return len(statuses) >= limit > 0 and all(s == TrialStatus.FAILED for s in statuses[-limit:])

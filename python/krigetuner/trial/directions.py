@@ -1,0 +1,80 @@
+"""Whether a metric is better when small or when large, told from its name without importing Keras.
+
+Names are compared without case and underscores, after taking off `val_`, `weighted_` and the number that Keras appends to
+a repeated metric: `val_mean_io_u_2` and `MeanIoU` are one name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+Direction = Literal["min", "max"]
+
+_MAX = """
+    acc accuracy binary_accuracy categorical_accuracy sparse_categorical_accuracy top_k_categorical_accuracy
+    sparse_top_k_categorical_accuracy balanced_accuracy
+    precision recall auc roc_auc pr_auc average_precision f1 f1_score f_beta_score
+    precision_at_recall recall_at_precision sensitivity_at_specificity specificity_at_sensitivity
+    true_positives true_negatives
+    iou binary_iou mean_iou one_hot_iou one_hot_mean_iou
+    r2 r2_score cosine_similarity pearson_correlation concordance_correlation
+    score
+"""
+
+_MIN = """
+    loss crossentropy ce bce
+    binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy
+    binary_focal_crossentropy categorical_focal_crossentropy categorical_generalized_cross_entropy
+    mean_squared_error mse root_mean_squared_error rmse mean_absolute_error mae
+    mean_absolute_percentage_error mape mean_squared_logarithmic_error msle
+    log_cosh log_cosh_error huber hinge squared_hinge categorical_hinge poisson
+    kl_divergence kullback_leibler_divergence kld
+    ctc circle dice tversky
+    false_positives false_negatives
+    mean sum
+"""
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+_DIRECTIONS: dict[str, Direction] = {
+    **dict.fromkeys(map(_plain, _MAX.split()), "max"),
+    **dict.fromkeys(map(_plain, _MIN.split()), "min"),
+}
+
+
+def infer_metric_direction(metric: Any) -> Direction | None:
+    """ "min" or "max" for a metric or loss, None when its name does not tell.
+
+    Args:
+        metric: a name as it appears in Keras' logs, or a Keras metric or loss: object, class or function. The name of one
+            output's metric, `<output>_loss` or `<output>_accuracy`, is known too.
+    """
+    if not isinstance(metric, str):
+        return _of_object(metric)
+    name = metric.removeprefix("val_").removeprefix("weighted_")
+    numberless = re.sub(r"_\d+$", "", name)
+    for candidate in (name, numberless):
+        found = _DIRECTIONS.get(_plain(candidate))
+        if found is not None:
+            return found
+    if numberless.endswith(("_accuracy", "_acc")):
+        return "max"
+    return "min" if numberless.endswith("_loss") else None
+
+
+def _of_object(metric: Any) -> Direction | None:
+    kind = metric if isinstance(metric, type) else type(metric)
+    wrapped = getattr(metric, "_fn", None)
+    if not isinstance(metric, type) and hasattr(metric, "__name__"):
+        name, module = metric.__name__, getattr(metric, "__module__", "") or ""
+    elif kind.__name__ == "MeanMetricWrapper" and wrapped is not None:
+        name, module = getattr(wrapped, "__name__", ""), ""
+    else:
+        name, module = kind.__name__, kind.__module__
+    found = infer_metric_direction(name)
+    # A loss is minimised whatever its name: the loss called cosine_similarity is the negated similarity.
+    return "min" if found is not None and ".losses" in module else found

@@ -65,12 +65,16 @@ def maximise(space: Space, score: Score, centres: Array, taken: Collection[bytes
 
 
 def first_untried(space: Space, rows: Array, values: Array, taken: Collection[bytes]) -> Array | None:
-    """The row (d,) of largest value whose identity is not in `taken`."""
+    """The row (d,) of largest value whose configuration is not in `taken`, as its configuration encodes."""
     order = np.argsort(-values, kind="stable")
     for part in np.array_split(order, max(1, len(order) // 32)):
         for index, identity in zip(part, space.row_keys(rows[part]), strict=True):
-            if identity not in taken:
-                return np.asarray(rows[index])
+            if identity in taken:
+                continue
+            # A continuum's value may round to a tried one's, or to a row that differs in the last digit.
+            row = space.encode(space.decode(rows[index]))
+            if space.row_keys(row[None])[0] not in taken:
+                return row
     return None
 
 
@@ -92,7 +96,7 @@ def mutations(space: Space, centres: Array, rng: np.random.Generator, count: int
 
 def ascend(space: Space, score: Score, starts: Array) -> Array:
     """Rows (b, d) where gradient ascent of the numeric, active columns ended, snapped."""
-    fixed = ~space.active(starts) | space.categorical
+    fixed = ~space.activity(starts) | space.categorical
     lower, upper = np.where(fixed, starts, 0.0), np.where(fixed, starts, 1.0)
 
     def negative(rows: Array) -> tuple[Array, Array]:

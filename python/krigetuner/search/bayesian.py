@@ -6,7 +6,6 @@ over the configurations that were never tried; running trials count as if they h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,10 +102,9 @@ class BayesianSearch:
         """The next row (d,), or None when everything has been tried, and a note on where it came from."""
         start = self._start_count(space)
         if index < start or np.isfinite(seen.losses).sum() < 1:
-            for row in self._start_rows(space, start, number, index):
-                if space.row_keys(row[None])[0] not in seen.taken:
-                    return row, {"start": "design" if index else "defaults"}
-            return self._any_row(space, seen, number), {"start": "random"}
+            rows = self._start_rows(space, start, number, index)
+            row = first_untried(space, rows, -np.arange(len(rows), dtype=np.float64), seen.taken)
+            return (self._any_row(space, seen, number) if row is None else row), {"start": "design" if index else "defaults"}
         model, note = self._model(space, seen)
         row = self._best_row(space, model, seen, number)
         return (self._any_row(space, seen, number) if row is None else row), note
@@ -116,13 +114,12 @@ class BayesianSearch:
             return self.num_initial_points
         return min(max(space.dimensions + 1, 4), 10)
 
-    def _start_rows(self, space: Space, start: int, number: int, index: int) -> Iterator[Array]:
-        """Rows for the start: the defaults, the design's rows beginning with this trial's, then random ones."""
-        if index == 0:
-            yield space.encode(space.defaults())
+    def _start_rows(self, space: Space, start: int, number: int, index: int) -> Array:
+        """Rows (k, d) for the start, in order: the defaults, the design beginning with this trial's row, random ones."""
         rows = design(space, generator(self.seed, 0, "start"), max(start, 1))
-        yield from rows[index % len(rows) :]
-        yield from space.sample(generator(self.seed, number, "random").random((64, space.dimensions)))
+        first = [space.encode(space.defaults())[None]] if index == 0 else []
+        later = space.sample(generator(self.seed, number, "random").random((64, space.dimensions)))
+        return np.concatenate([*first, rows[index:], later])
 
     def _any_row(self, space: Space, seen: _Seen, number: int) -> Array | None:
         """An untried row when cleverness found none: at random, then by going through all of a finite space."""

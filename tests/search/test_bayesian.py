@@ -1,0 +1,197 @@
+"""Bayesian search: the laws, and known answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from krigetuner.backend.numpy_backend import NumpyBackend
+from krigetuner.gp.model import choose, surrogate
+from krigetuner.search.bayesian import BayesianSearch, refit_size
+from krigetuner.search.protocol import Done
+from krigetuner.search.randomness import generator
+from krigetuner.space.recorder import HyperParameters
+from krigetuner.space.space import Space
+from krigetuner.trial.history import History, Observation, Origin, Value
+from tests.contracts.algorithm import AlgorithmContract, Conversation, SeededContract, mixed_space, toy_loss
+
+
+class TestLaws(AlgorithmContract, SeededContract):
+    examples = 8
+
+    def make(self, seed: int = 0) -> BayesianSearch:
+        return BayesianSearch(seed, backend=NumpyBackend())
+
+
+@pytest.mark.parametrize("name", ["ucb", "ei", "pi", "thompson"])
+class TestLawsOfNamedAcquisitions(AlgorithmContract):
+    trials = 12
+    examples = 2
+    name = "ucb"
+
+    @pytest.fixture(autouse=True)
+    def _named(self, name: str) -> None:
+        self.name = name
+
+    def make(self, seed: int = 0) -> BayesianSearch:
+        return BayesianSearch(seed, acquisition=self.name, backend=NumpyBackend())
+
+
+def search(seed: int = 0, **options: Any) -> BayesianSearch:
+    return BayesianSearch(seed, backend=NumpyBackend(), **options)
+
+
+def line() -> Space:
+    hp = HyperParameters()
+    hp.Float("x", 0.0, 1.0)
+    return Space(hp.space)
+
+
+def told(space: Space, pairs: list[tuple[Mapping[str, Value], float]]) -> History:
+    return History([Observation(i, v, "completed", y, None, Origin("given")) for i, (v, y) in enumerate(pairs)])
+
+
+def branin(values: Mapping[str, Value]) -> float:
+    x, y = float(values["x"]), float(values["y"])
+    a = y - 5.1 / (4 * np.pi**2) * x * x + 5 / np.pi * x - 6
+    return float(a * a + 10 * (1 - 1 / (8 * np.pi)) * np.cos(x) + 10)
+
+
+def plane() -> Space:
+    hp = HyperParameters()
+    hp.Float("x", -5.0, 10.0)
+    hp.Float("y", 0.0, 15.0)
+    return Space(hp.space)
+
+
+def test_branin_beats_random_search() -> None:
+    space = plane()
+    ours = [min(map(branin, Conversation(lambda s=s: search(s), space).run(branin, 40))) for s in range(3)]  # type: ignore[misc]
+    rng = np.random.default_rng(0)
+    random = [min(branin(space.decode(row)) for row in rng.random((40, 2))) for _ in range(50)]
+    assert max(ours) < np.median(random)
+    assert np.median(ours) == pytest.approx(0.397887, abs=1e-2)
+
+
+@pytest.mark.parametrize(("name", "options"), [("ucb", {"beta": 1.5}), ("ei", {"xi": 0.05}), ("pi", {"xi": 0.05})])
+def test_a_named_acquisition_is_maximised_as_defined(name: str, options: dict[str, float]) -> None:
+    """The formulas of the textbooks on a dense grid, computed here from mean and deviation in the objective's units."""
+    from scipy.stats import norm
+
+    space = line()
+    losses = [3.0, 1.0, 2.0, 2.5, 1.5]
+    rows = np.array([[0.05], [0.3], [0.55], [0.75], [0.95]])
+    history = told(space, [(space.decode(r), y) for r, y in zip(rows, losses, strict=True)])
+    answer = search(acquisition=name, num_initial_points=1, **options).ask(space, history, 1)
+    assert isinstance(answer, list)
+    zero = np.zeros(5)
+    choice = choose(NumpyBackend(), rows, np.array(losses), zero, space.categorical, 0.0, (("plain", "matern52"),))
+    model = surrogate(NumpyBackend(), rows, np.array(losses), zero, choice)
+    grid = np.linspace(0, 1, 20001)[:, None]
+    mean, variance = NumpyBackend().predict(model.fitted, grid)
+    spread = np.std(losses)
+    mean, sigma, best = -(mean * spread + np.mean(losses)), np.sqrt(variance) * spread, -(model.best * spread + np.mean(losses))
+    if name == "ucb":
+        values = mean + options["beta"] * sigma
+    else:
+        z = (mean - best - options["xi"]) / sigma
+        values = norm.cdf(z) if name == "pi" else sigma * (z * norm.cdf(z) + norm.pdf(z))
+    assert answer[0].values["x"] == pytest.approx(grid[values.argmax(), 0], abs=2e-4)
+
+
+def test_the_users_defaults_come_first() -> None:
+    hp = HyperParameters()
+    hp.Float("x", 0.0, 1.0, default=0.7)
+    hp.Int("n", 1, 9, default=4)
+    answer = search().ask(Space(hp.space), History(), 1)
+    assert isinstance(answer, list)
+    assert dict(answer[0].values) == {"x": 0.7, "n": 4}
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, 4), (2, 2), (7, 7)])
+def test_number_of_initial_points(given: int | None, expected: int) -> None:
+    talk = Conversation(lambda: search(num_initial_points=given), plane())
+    talk.run(branin, 9)
+    assert ["start" in o.origin.note for o in talk.observations] == [True] * expected + [False] * (9 - expected)
+
+
+def test_observations_made_elsewhere_count_as_initial() -> None:
+    space = plane()
+    history = told(space, [(space.decode(r), 1.0 * i) for i, r in enumerate(np.random.default_rng(0).random((4, 2)))])
+    answer = search().ask(space, history, 1)
+    assert isinstance(answer, list)
+    assert "start" not in answer[0].origin.note
+
+
+def test_a_space_of_five_ends_and_says_so() -> None:
+    hp = HyperParameters()
+    hp.Int("n", 1, 5)
+    talk = Conversation(search, Space(hp.space))
+    assert len(talk.run([1.0], 9)) == 5
+    answer = talk.ask()
+    assert isinstance(answer, Done)
+    assert "all 5 configurations have been tried" in answer.reason
+
+
+def test_known_noise_makes_the_model_trust_less() -> None:
+    space = line()
+    x = np.linspace(0.05, 0.95, 8)
+    values = [space.decode([u]) for u in x]
+    losses = (x - 0.5) ** 2
+    losses[2] = -1.0
+    def loud(variance: float) -> float:
+        seen = [Observation(i, v, "completed", float(y), variance if i == 2 else 1e-12, Origin("given")) for i, (v, y) in enumerate(zip(values, losses, strict=True))]
+        answer = search(3).ask(space, History(seen), 1)
+        assert isinstance(answer, list)
+        return abs(float(answer[0].values["x"]) - float(x[2]))
+    assert loud(1e-12) < 0.15 < loud(4.0)
+
+
+def test_two_hundred_dimensions() -> None:
+    hp = HyperParameters()
+    for i in range(200):
+        hp.Float(f"x{i}", 0.0, 1.0)
+    space = Space(hp.space)
+    assert len(Conversation(search, space).run(lambda v: toy_loss(space, v), 13)) == 13
+
+
+@pytest.mark.parametrize("spread", [1e-12, 1e-300, 1e300])
+def test_losses_of_any_size(spread: float) -> None:
+    space = plane()
+    rng = np.random.default_rng(0)
+    seen = Conversation(search, space).run(lambda v: 1.0 + spread * float(rng.random()), 12)
+    assert len(seen) == 12
+
+
+def test_alpha_is_the_least_noise() -> None:
+    space = plane()
+    noisy, learned = (Conversation(lambda a=a: search(1, alpha=a), space).run(branin, 12) for a in (0.5, 1e-4))  # type: ignore[misc]
+    assert noisy[:4] == learned[:4]
+    assert noisy[5:] != learned[5:]
+
+
+def test_hyperparameters_are_refitted_rarely_when_there_are_many() -> None:
+    sizes = [refit_size(n) for n in range(1, 2001)]
+    assert sizes[:50] == list(range(1, 51))
+    assert all(n * 0.9 < size <= n for n, size in enumerate(sizes, 1))
+    assert len(set(sizes)) < 100
+
+
+def test_streams_are_independent_and_repeatable() -> None:
+    draws = {k: generator(*k).random() for k in [(0, 0, "a"), (0, 0, "b"), (0, 1, "a"), (1, 0, "a"), (-1, 0, "a"), (10, 0, "a"), (1, 0, 0)]}
+    assert len(set(draws.values())) == len(draws)
+    assert all(generator(*k).random() == v for k, v in draws.items())
+
+
+def test_a_batch_spreads() -> None:
+    space = mixed_space()
+    talk = Conversation(search, space)
+    talk.run(lambda v: toy_loss(space, v), 12)
+    answer = talk.ask(4)
+    assert isinstance(answer, list)
+    rows = space.encode_many([s.values for s in answer])
+    gaps = np.abs(rows[:, None] - rows[None]).max(axis=-1)[np.triu_indices(4, 1)]
+    assert gaps.min() > 1e-3

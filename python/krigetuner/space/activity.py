@@ -29,18 +29,21 @@ def parents_first(parameters: Sequence[HyperParameter]) -> list[int]:
     Raises:
         ValueError: parameters that are conditions of each other.
     """
+    last = {p.name: i for i, p in enumerate(parameters)}
+    if all(last.get(name, -1) < i for i, p in enumerate(parameters) for name in parent_names(p)):
+        return list(range(len(parameters)))
     order: list[int] = []
     waiting = list(range(len(parameters)))
     while waiting:
         names = {parameters[i].name for i in waiting}
-        ready = [i for i in waiting if not names & set(parent_names(parameters[i]))]
-        first = next((i for i in waiting if i in ready), None)
+        first = next((i for i in waiting if not names & set(parent_names(parameters[i]))), None)
         if first is None:
-            raise ValueError(f"conditions: expected parents without cycles, got {sorted(names)}, each waiting for another; remove a condition")
-        # One at a time keeps the order of registration wherever it is possible.
-        taken = waiting[: waiting.index(first) + 1] if all(i in ready for i in waiting[: waiting.index(first) + 1]) else [first]
-        order += taken
-        waiting = [i for i in waiting if i not in taken]
+            raise ValueError(
+                f"conditions: expected parents without cycles, got {sorted(names)}, each waiting for another; "
+                "remove a condition"
+            )
+        order.append(first)
+        waiting.remove(first)
     return order
 
 

@@ -36,13 +36,15 @@ class Choice(HyperParameter):
             default = str(default)
         if default is not None and default not in self._ranks:
             raise ValueError(
-                f"The default value should be one of the choices. You passed: values={self._values}, default={default!r} "
-                f"for Choice(name='{name}')"
+                f"The default value should be one of the choices. You passed: values={self._values}, "
+                f"default={default!r} for Choice(name='{name}')"
             )
         self._default = None if default is None else self.canonical(default)
         numeric = isinstance(self._values[0], int | float)
         if ordered and not numeric:
-            raise ValueError(f"`ordered` must be `False` for non-numeric types. Choice(name='{name}') has {self._values}")
+            raise ValueError(
+                f"`ordered` must be `False` for non-numeric types. Choice(name='{name}') has {self._values}"
+            )
         self.ordered = numeric if ordered is None else bool(ordered)
 
     @property
@@ -127,7 +129,9 @@ class Boolean(HyperParameter):
 
     def __init__(self, name: str, default: bool = False, conditions: Any = None) -> None:
         if not isinstance(default, bool | int | float | np.bool_) or default not in (True, False):
-            raise ValueError(f"`default` must be a Python boolean. You passed: default={default!r} for Boolean(name='{name}')")
+            raise ValueError(
+                f"`default` must be a Python boolean. You passed: default={default!r} for Boolean(name='{name}')"
+            )
         super().__init__(name, bool(default), conditions)
 
     @property
@@ -186,7 +190,9 @@ class Fixed(HyperParameter):
     def __init__(self, name: str, value: Value, conditions: Any = None) -> None:
         plain = value.item() if isinstance(value, np.generic) else value
         if not isinstance(plain, bool | int | float | str):
-            raise ValueError(f"`Fixed` value must be an `int`, `float`, `str`, or `bool`, found {value!r} for Fixed(name='{name}')")
+            raise ValueError(
+                f"`Fixed` value must be an `int`, `float`, `str`, or `bool`, found {value!r} for Fixed(name='{name}')"
+            )
         super().__init__(name, plain, conditions)
         self.value: Value = plain
 
@@ -235,20 +241,26 @@ class Fixed(HyperParameter):
 def _checked_choices(name: str, values: Any) -> list[Any]:
     items = as_list(values)
     if values is None or not items:
-        raise ValueError(f"`values` must be provided for `Choice`. Choice(name='{name}') got {values!r}; give at least one value")
+        raise ValueError(
+            f"`values` must be provided for `Choice`. Choice(name='{name}') got {values!r}; give at least one"
+        )
     types = {str if isinstance(v, str) else type(v) for v in items}
     if len(types) > 1:
         raise TypeError(
-            f"A `Choice` can contain only one type of value, found values: {items} with types {types} for Choice(name='{name}')"
+            f"A `Choice` can contain only one type of value, found values: {items} with types {types} "
+            f"for Choice(name='{name}')"
         )
     if not isinstance(items[0], bool | int | float | str):
         raise TypeError(
-            f"A `Choice` can contain only `int`, `float`, `str`, or `bool`, found values: {items} with types: {type(items[0])} "
-            f"for Choice(name='{name}')"
+            f"A `Choice` can contain only `int`, `float`, `str`, or `bool`, found values: {items} "
+            f"with types: {type(items[0])} for Choice(name='{name}')"
         )
     if isinstance(items[0], str):
         items = [str(v) for v in items]
     repeated = sorted({v for v in items if items.count(v) > 1}, key=items.index)
     if repeated or any(v != v for v in items):
-        raise ValueError(f"values: expected different values for Choice(name='{name}'), got {items}; {repeated or 'NaN'} must be listed once")
+        raise ValueError(
+            f"values: expected different values for Choice(name='{name}'), got {items}; "
+            + (f"list {repeated} once" if repeated else "NaN equals nothing, not even itself")
+        )
     return items

@@ -1,6 +1,7 @@
 """When a parameter is active: conditions on the values of other parameters.
 
-A parameter is active when all its conditions hold, each of which asks that a parent is active and has one of some values.
+A parameter is active when all its conditions hold, each of which asks that a parent is active and has one of some
+values.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ class Condition(ABC):
 
     @abstractmethod
     def __eq__(self, other: object) -> bool: ...
+
+    @abstractmethod
+    def __hash__(self) -> int: ...
 
     @abstractmethod
     def get_config(self) -> dict[str, Any]:
@@ -78,7 +82,10 @@ class Parent(Condition):
 
 def _standardise(name: str, values: list[Any]) -> list[Value]:
     if not values:
-        raise ValueError(f"parent_values: expected at least one value of {name!r}, got {values!r}; name the values that make it active")
+        raise ValueError(
+            f"parent_values: expected at least one value of {name!r}, got {values!r}; "
+            "name the values that make it active"
+        )
     first = values[0]
     if isinstance(first, str):
         return [str(v) for v in values]
@@ -108,7 +115,9 @@ def deserialize(config: Mapping[str, Any] | Condition) -> Condition:
     if isinstance(config, Condition):
         return config
     if config.get("class_name") != "Parent":
-        raise ValueError(f"conditions: expected class_name 'Parent', got {config.get('class_name')!r}; only parents are known")
+        raise ValueError(
+            f"conditions: expected class_name 'Parent', got {config.get('class_name')!r}; only parents are known"
+        )
     return Parent.from_config(config["config"])
 
 

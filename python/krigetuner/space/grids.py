@@ -136,7 +136,14 @@ def continuous_value(sampling: Sampling, low: float, high: float, p: float) -> f
         return high
     raw = min(max(from_unit(sampling, low, high, p), low), high)
     up, down = math.nextafter(raw, math.inf), math.nextafter(raw, -math.inf)
-    for candidate in (tidy(sampling, low, high, raw), raw, up, down, math.nextafter(up, math.inf), math.nextafter(down, -math.inf)):
+    for candidate in (
+        tidy(sampling, low, high, raw),
+        raw,
+        up,
+        down,
+        math.nextafter(up, math.inf),
+        math.nextafter(down, -math.inf),
+    ):
         if low <= candidate <= high and to_unit(sampling, low, high, candidate) == p:
             return candidate
     return raw

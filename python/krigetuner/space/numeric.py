@@ -23,6 +23,8 @@ class Numerical(HyperParameter):
     step: float | None
     sampling: Sampling
     integer: bool
+    _number: float | None
+    """The default that was given."""
 
     def _set_range(self, low: float, high: float, step: float | None, sampling: str | None, default: Any) -> None:
         self.min_value, self.max_value, self.step = low, high, step
@@ -39,10 +41,15 @@ class Numerical(HyperParameter):
                     "a logarithmic scale needs min_value > 0"
                 )
             if step is not None and step <= 1:
-                raise ValueError(f"{where}expected step > 1 with sampling='{self.sampling}'. Received: step={step}; it is a factor there")
+                raise ValueError(
+                    f"{where}expected step > 1 with sampling='{self.sampling}'. Received: step={step}; "
+                    "it is a factor there"
+                )
         elif step is not None and step <= 0:
-            raise ValueError(f"{where}expected step > 0. Received: step={step}; leave it out for any value in the range")
-        self._default = self._checked_default(default, where)
+            raise ValueError(
+                f"{where}expected step > 0. Received: step={step}; leave it out for any value in the range"
+            )
+        self._number = self._default = self._checked_default(default, where)
 
     def _checked_default(self, default: Any, where: str) -> float | None:
         if default is None:
@@ -50,8 +57,8 @@ class Numerical(HyperParameter):
         number = as_int(default, f"{where}default") if self.integer else as_float(default, f"{where}default")
         if not self.min_value <= number <= self.max_value:
             raise ValueError(
-                f"{where}default: expected a value between min_value {self.min_value} and max_value {self.max_value}, got {default!r}; "
-                "widen the range or change the default"
+                f"{where}default: expected a value between min_value {self.min_value} and max_value {self.max_value}, "
+                f"got {default!r}; widen the range or change the default"
             )
         return number
 
@@ -70,14 +77,14 @@ class Numerical(HyperParameter):
     @cached_property
     def _extra(self) -> int | None:
         """Index of a default that is none of the stepped numbers; it is legal too, and takes a place among them."""
-        if self.grid is None or self._default is None:
+        if self.grid is None or self._number is None:
             return None
-        index = self.grid.index(self._default)
+        index = self.grid.index(self._number)
         nearest = self.grid.value(index)
-        if _close(nearest, self._default, self.grid.step):
+        if _close(nearest, self._number, self.grid.step):
             return None
         descending = self.sampling == "reverse_log"
-        return index + ((self._default > nearest) != descending)
+        return index + ((self._number > nearest) != descending)
 
     def value_at(self, index: int) -> Any:
         """The number at an index; the order is ascending, or descending with reverse_log and step, as in KerasTuner."""
@@ -92,7 +99,7 @@ class Numerical(HyperParameter):
     def index_of(self, value: Any) -> int:
         """The index of the nearest number."""
         if self.grid is None:
-            return min(max(round(value), int(self.min_value)), int(self.max_value)) - int(self.min_value)
+            return int(min(max(round(value), self.min_value), self.max_value) - self.min_value)
         index = self.grid.index(value)
         if self._extra is None:
             return index
@@ -102,14 +109,26 @@ class Numerical(HyperParameter):
     def canonical(self, value: Any) -> Any:
         """The legal number that `value` means, steps within rounding."""
         number = value.item() if isinstance(value, np.generic) else value
-        if isinstance(number, bool) or not isinstance(number, int | float) or not self.min_value <= number <= self.max_value:
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int | float)
+            or not self.min_value <= number <= self.max_value
+        ):
             raise ValueError(f"{self.name}: expected a number from {self.min_value} to {self.max_value}, got {value!r}")
         if self.count is None:
             return float(number)
         nearest = self.value_at(self.index_of(number))
         if not _close(nearest, number, self.step or 1):
-            raise ValueError(f"{self.name}: expected one of its values, of which {nearest!r} is the nearest, got {value!r}")
+            raise ValueError(
+                f"{self.name}: expected one of its values, of which {nearest!r} is the nearest, got {value!r}"
+            )
         return nearest
+
+    def admits(self, value: Any) -> bool:
+        """Whether it is a number in the range, on a step or not."""
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            return False
+        return bool(self.min_value <= value <= self.max_value)
 
     def _stepped_prob_to_value(self, grid: Grid, prob: float) -> Any:
         return grid.value(min(max(int(prob * grid.count), 0), grid.count - 1))
@@ -149,7 +168,8 @@ class Int(Numerical):
         conditions: what must hold for it to be active.
 
     Raises:
-        ValueError: reversed bounds, a fraction, a step that is not positive, a logarithmic scale that starts at or below 0.
+        ValueError: reversed bounds, a fraction, a step that is not positive, a logarithmic scale that starts at or
+            below 0.
         TypeError: a bound that is no number.
     """
 
@@ -246,7 +266,8 @@ class Float(Numerical):
         conditions: what must hold for it to be active.
 
     Raises:
-        ValueError: reversed or infinite bounds, a step that is not positive, a logarithmic scale that starts at or below 0.
+        ValueError: reversed or infinite bounds, a step that is not positive, a logarithmic scale that starts at or
+            below 0.
         TypeError: a bound that is no number.
     """
 
@@ -269,7 +290,10 @@ class Float(Numerical):
             raise ValueError(f"{where}min_value, max_value: expected a finite range, got {low} to {high}")
         self._set_range(low, high, None if step is None else as_float(step, f"{where}step"), sampling, default)
         if self.sampling != "linear" and not math.isfinite(high / low):
-            raise ValueError(f"{where}min_value, max_value: expected a finite ratio with sampling='{self.sampling}', got {low} to {high}")
+            raise ValueError(
+                f"{where}min_value, max_value: expected a finite ratio with sampling='{self.sampling}', "
+                f"got {low} to {high}"
+            )
 
     @property
     def count(self) -> int | None:
@@ -314,7 +338,11 @@ def as_int(value: Any, argument: str) -> int:
         ValueError: a fraction, a non-finite number or text.
         TypeError: something else that is no number.
     """
-    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool) and math.isfinite(value):
+    if (
+        isinstance(value, int | float | np.integer | np.floating)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    ):
         whole = int(value)
         if whole == value:
             return whole

@@ -1,8 +1,8 @@
 """What every hyperparameter has: a name, a default, conditions, and a set of legal values.
 
-Two views of the legal values. KerasTuner's: `values`, `prob_to_value`, `value_to_prob`, `random_sample`. And the one that
-`Space` is built on: `count` values (None for a continuum) that `value_at` and `index_of` number from 0 in an order that
-follows the values' own where they have one, and a coordinate in [0, 1] for each (`encode`, `decode`).
+Two views of the legal values. KerasTuner's: `values`, `prob_to_value`, `value_to_prob`, `random_sample`. And the one
+that `Space` is built on: `count` values (None for a continuum) that `value_at` and `index_of` number from 0 in an order
+that follows the values' own where they have one, and a coordinate in [0, 1] for each (`encode`, `decode`).
 """
 
 from __future__ import annotations
@@ -40,6 +40,16 @@ class HyperParameter:
         return self._default
 
     @property
+    def default_given(self) -> bool:
+        """Whether somebody chose the default, rather than its being the first value there is."""
+        return self._default is not None
+
+    @property
+    def identity(self) -> tuple[str, tuple[Condition, ...]]:
+        """Name and conditions: what makes it the same parameter."""
+        return self.name, tuple(self.conditions)
+
+    @property
     def values(self) -> Iterable[Any]:
         """The values that a grid search visits, in order: all of them, or ten quantiles of a continuum."""
         raise NotImplementedError
@@ -73,6 +83,14 @@ class HyperParameter:
         """
         raise NotImplementedError
 
+    def admits(self, value: Any) -> bool:
+        """Whether user code that expects this parameter can be given `value`; weaker than being legal."""
+        try:
+            self.canonical(value)
+        except ValueError:
+            return False
+        return True
+
     def encode(self, value: Any) -> float:
         """Coordinate in [0, 1] of the legal value nearest to `value`."""
         if self.count is None:
@@ -89,7 +107,9 @@ class HyperParameter:
         """The coordinates of the legal values at many coordinates (m,)."""
         if self.count is None:
             return np.clip(units, 0.0, 1.0)
-        return np.asarray((np.clip(np.floor(units * self.count), 0, self.count - 1) + 0.5) / self.count, dtype=np.float64)
+        return np.asarray(
+            (np.clip(np.floor(units * self.count), 0, self.count - 1) + 0.5) / self.count, dtype=np.float64
+        )
 
     def random_sample(self, seed: int | None = None) -> Any:
         """A random value; the same for the same seed."""

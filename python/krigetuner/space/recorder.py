@@ -56,7 +56,9 @@ class HyperParameters:
         """
         name = self._get_name(parent_name)
         if name not in self._hps:
-            raise ValueError(f"`HyperParameter` named: {name} not defined. parent_name: ask for it first; known: {self._known()}")
+            raise ValueError(
+                f"`HyperParameter` named: {name} not defined. parent_name: ask for it first; known: {self._known()}"
+            )
         condition = Parent(name, parent_values)
         self._conditions.append(condition)
         scopes = self.active_scopes if condition.is_active(self.values) else self.inactive_scopes
@@ -83,7 +85,9 @@ class HyperParameters:
             parent_name, parent_values: as in `conditional_scope`.
         """
         with self._maybe_conditional_scope(parent_name, parent_values):
-            return self._retrieve(Int(self._get_name(name), min_value, max_value, step, sampling, default, self._conditions))
+            return self._retrieve(
+                Int(self._get_name(name), min_value, max_value, step, sampling, default, self._conditions)
+            )
 
     def Float(
         self,
@@ -102,7 +106,9 @@ class HyperParameters:
             parent_name, parent_values: as in `conditional_scope`.
         """
         with self._maybe_conditional_scope(parent_name, parent_values):
-            return self._retrieve(Float(self._get_name(name), min_value, max_value, step, sampling, default, self._conditions))
+            return self._retrieve(
+                Float(self._get_name(name), min_value, max_value, step, sampling, default, self._conditions)
+            )
 
     def Choice(
         self,
@@ -121,7 +127,9 @@ class HyperParameters:
         with self._maybe_conditional_scope(parent_name, parent_values):
             return self._retrieve(Choice(self._get_name(name), values, ordered, default, self._conditions))
 
-    def Boolean(self, name: str, default: bool = False, parent_name: str | None = None, parent_values: Any = None) -> Any:
+    def Boolean(
+        self, name: str, default: bool = False, parent_name: str | None = None, parent_values: Any = None
+    ) -> Any:
         """True or False; None while inactive.
 
         Args:
@@ -224,12 +232,10 @@ class HyperParameters:
         if known is None:
             return self._register(hp)
         if known.name not in self._warned and known.definition() != hp.definition():
-            self._warned.add(known.name)
-            warnings.warn(
-                f"{known.name}: expected one definition for this name and its conditions, got a second one; the first stands. "
-                f"First: {known!r}. Now: {hp!r}. Give the second another name, or drop one of them",
-                KrigeTunerWarning,
-                stacklevel=4,
+            self._warn_once(
+                known.name,
+                f"{known.name}: expected one definition for this name and its conditions, got a second one; "
+                f"the first stands. First: {known!r}. Now: {hp!r}. Give the second another name, or drop one of them",
             )
         if not self.is_active(known):
             return None
@@ -249,9 +255,24 @@ class HyperParameters:
             self._space[self._space.index(known)] = hyperparameter
         if not self.is_active(hyperparameter):
             return None
-        if overwrite or hyperparameter.name not in self.values:
-            self.values[hyperparameter.name] = hyperparameter.default
-        return self.values[hyperparameter.name]
+        name = hyperparameter.name
+        if overwrite or name not in self.values:
+            self.values[name] = hyperparameter.default
+        elif not any(
+            p is not hyperparameter and self.is_active(p) for p in self._hps[name]
+        ) and not hyperparameter.admits(self.values[name]):
+            self._warn_once(
+                name,
+                f"{name}: expected a value of {hyperparameter!r}, got {self.values[name]!r} from before; "
+                "the default is taken",
+            )
+            self.values[name] = hyperparameter.default
+        return self.values[name]
+
+    def _warn_once(self, name: str, text: str) -> None:
+        if name not in self._warned:
+            self._warned.add(name)
+            warnings.warn(text, KrigeTunerWarning, stacklevel=5)
 
     def _add(self, parameter: HyperParameter) -> None:
         self._hps.setdefault(parameter.name, []).append(parameter)

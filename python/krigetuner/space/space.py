@@ -1,9 +1,9 @@
 """A search space as a cube: configurations to rows in [0, 1]^d and back, exactly.
 
 Columns belong to the parameters that have more than one value. A continuum uses its own scale; N discrete values have N
-cells of equal width and lie in their centres (i + 0.5) / N, numbers in their order and categories in the order given; an
-integer on a logarithmic scale without steps has a cell as wide as its share. Where a parameter is inactive its column holds
-INACTIVE, so that it can make no difference.
+cells of equal width and lie in their centres (i + 0.5) / N, numbers in their order and categories in the order given;
+an integer on a logarithmic scale without steps has a cell as wide as its share. Where a parameter is inactive its
+column holds INACTIVE, so that it can make no difference.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Space:
 
     # Configurations
 
-    def active(self, values: Mapping[str, Any]) -> dict[str, HyperParameter]:
+    def active_parameters(self, values: Mapping[str, Any]) -> dict[str, HyperParameter]:
         """The parameters that are active with these values, by name; values of inactive ones are ignored."""
         found: dict[str, HyperParameter] = {}
         known: dict[str, Any] = {}
@@ -101,14 +101,15 @@ class Space:
         return self.complete({})
 
     def contains(self, values: Mapping[str, Any]) -> bool:
-        """Whether these are legal values of exactly the active parameters."""
+        """Whether the active ones of these values are legal; missing ones count as defaults, and others are ignored."""
         try:
-            return self.complete(values).keys() == values.keys()
+            self.complete(values)
         except ValueError:
             return False
+        return True
 
     def key(self, values: Mapping[str, Any]) -> str:
-        """The identity of a configuration: its active values, whatever else is given.
+        """The identity of a configuration: its active values, defaults for missing ones, whatever else is given.
 
         Raises:
             ValueError: a value that its parameter cannot have.
@@ -183,7 +184,8 @@ class Space:
     def neighbours(self, row: Array) -> Array:
         """The legal rows (k, d) that differ from a snapped row (d,) in one discrete parameter.
 
-        Ordered ones move to the adjacent values, unordered ones to every other. What becomes active by it takes its default.
+        Ordered ones move to the adjacent values, unordered ones to every other. What becomes active by it takes its
+        default.
         """
         moved: list[Array] = []
         for column in np.flatnonzero(self.activity(row[None, :])[0]).tolist():
@@ -224,8 +226,8 @@ class Space:
     def enumerate(self) -> Iterator[dict[str, Value]]:
         """Every configuration in KerasTuner's grid order; of a continuum, its default and ten quantiles.
 
-        First the defaults; the parameter registered last varies fastest; of each, the default first and then the others in
-        the order of `.values`; a conditional branch only where it is active.
+        First the defaults; the parameter registered last varies fastest; of each, the default first and then the others
+        in the order of `.values`; a conditional branch only where it is active.
         """
         values: dict[str, Value] | None = self.defaults()
         while values is not None:

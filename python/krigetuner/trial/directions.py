@@ -1,7 +1,7 @@
 """Whether a metric is better when small or when large, told from its name without importing Keras.
 
-Names are compared without case and underscores, after taking off `val_`, `weighted_` and the number that Keras appends to
-a repeated metric: `val_mean_io_u_2` and `MeanIoU` are one name.
+Names are compared without case and underscores, after taking off `val_`, `weighted_` and the number that Keras appends
+to a repeated metric: `val_mean_io_u_2` and `MeanIoU` are one name.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _DIRECTIONS: dict[str, Direction] = {
 
 
 def infer_metric_direction(metric: Any) -> Direction | None:
-    """ "min" or "max" for a metric or loss, None when its name does not tell.
+    """Whether a metric or loss is to be minimised ("min") or maximised ("max"); None when its name does not tell.
 
     Args:
-        metric: a name as it appears in Keras' logs, or a Keras metric or loss: object, class or function. The name of one
-            output's metric, `<output>_loss` or `<output>_accuracy`, is known too.
+        metric: a name as it appears in Keras' logs, or a Keras metric or loss: object, class or function. The name of
+            one output's metric, `<output>_loss` or `<output>_accuracy`, is known too.
     """
     if not isinstance(metric, str):
         return _of_object(metric)

@@ -1,14 +1,15 @@
 """What an algorithm sees: the trials so far, as plain data.
 
-`loss` is the objective turned to be minimised. A completed trial has a loss that is finite, or +inf (diverged: the worst
-there is). Failed trials have none; they are knowledge about feasibility. Running trials have none yet.
+`loss` is the objective turned to be minimised. A completed trial has a loss that is finite, or +inf (diverged: the
+worst there is). Failed trials have none; they are knowledge about feasibility. Running trials have none yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, overload
 
 Value = bool | int | float | str
 Phase = Literal["running", "completed", "failed"]
@@ -54,21 +55,38 @@ class Observation:
 
 
 class History(Sequence[Observation]):
-    """The observations of a study in the order of their numbers.
+    """The observations of a study in the order of their numbers, immutable.
 
     Observations of trials that do not lie in the present space are not in it.
 
     Args:
         observations: in order of `number`.
+        next_number: number of the next trial; default: one more than the last in `observations`, which is too small
+            where later trials are left out.
     """
 
-    def __init__(self, observations: Sequence[Observation] = ()) -> None:
+    def __init__(self, observations: Iterable[Observation] = (), next_number: int | None = None) -> None:
         self._observations = tuple(observations)
+        self._next_number = next_number
+        self._phases: dict[Phase, list[Observation]] = {}
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next trial."""
+        if self._next_number is not None:
+            return self._next_number
+        return self._observations[-1].number + 1 if self._observations else 0
 
     def __len__(self) -> int:
         return len(self._observations)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
+    @overload
+    def __getitem__(self, index: int) -> Observation: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Observation, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Observation | tuple[Observation, ...]:
         return self._observations[index]
 
     def __iter__(self) -> Iterator[Observation]:
@@ -76,4 +94,33 @@ class History(Sequence[Observation]):
 
     def in_phase(self, phase: Phase) -> list[Observation]:
         """The observations of one phase, in order."""
-        return [o for o in self._observations if o.phase == phase]
+        if phase not in self._phases:
+            self._phases[phase] = [o for o in self._observations if o.phase == phase]
+        return list(self._phases[phase])
+
+    def updated(self, observations: Iterable[Observation], next_number: int | None = None) -> History:
+        """A history with these observations in the place of those of the same number, or added.
+
+        It costs what is new; the rest is copied, not looked at.
+        """
+        rows = list(self._observations)
+        phases = {phase: list(members) for phase, members in self._phases.items()}
+        for new in observations:
+            place = bisect_left(rows, new.number, key=_number)
+            if place < len(rows) and rows[place].number == new.number:
+                old = rows[place]
+                rows[place] = new
+                if old.phase in phases:
+                    del phases[old.phase][bisect_left(phases[old.phase], old.number, key=_number)]
+            else:
+                rows.insert(place, new)
+            if new.phase in phases:
+                members = phases[new.phase]
+                members.insert(bisect_left(members, new.number, key=_number), new)
+        made = History(rows, next_number)
+        made._phases = phases
+        return made
+
+
+def _number(observation: Observation) -> int:
+    return observation.number

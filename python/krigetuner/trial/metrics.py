@@ -19,7 +19,7 @@ class MetricObservation:
         step: the step, such as the epoch.
     """
 
-    def __init__(self, value: float | list[float], step: int) -> None:
+    def __init__(self, value: float | list[float], step: float) -> None:
         self.value: list[float] = list(value) if isinstance(value, list) else [value]
         self.step = step
 
@@ -64,10 +64,10 @@ class MetricHistory:
         if direction not in ("min", "max"):
             raise ValueError(f'`direction` should be one of {{"min", "max"}}, but got: {direction}')
         self.direction = direction
-        self._observations: dict[int, MetricObservation] = {}
+        self._observations: dict[float, MetricObservation] = {}
         self._best: MetricObservation | None = None
 
-    def update(self, value: float | list[float], step: int) -> None:
+    def update(self, value: float | list[float], step: float) -> None:
         """Adds a value, or several executions' values, at a step."""
         known = self._observations.get(step)
         if known is None:
@@ -99,7 +99,7 @@ class MetricHistory:
         """The best mean over executions; NaN steps count only where there is nothing else. None without values."""
         return None if self._best is None else self._best.mean()
 
-    def get_best_step(self) -> int | None:
+    def get_best_step(self) -> float | None:
         """The step of the best value, the one reported first among equals; None when that is NaN or there is none."""
         return None if self._best is None or math.isnan(self._best.mean()) else self._best.step
 
@@ -169,7 +169,7 @@ class MetricsTracker:
             raise ValueError(f"Metric already exists: {name}. Each metric is registered once")
         self.metrics[name] = MetricHistory(direction or infer_metric_direction(name) or "min")
 
-    def update(self, name: str, value: float, step: int = 0) -> bool:
+    def update(self, name: str, value: float, step: float = 0) -> bool:
         """Adds a value at a step, registering the metric if need be.
 
         Returns:
@@ -196,7 +196,7 @@ class MetricsTracker:
         """The best mean over executions."""
         return self._known(name).get_best_value()
 
-    def get_best_step(self, name: str) -> int | None:
+    def get_best_step(self, name: str) -> float | None:
         """The step of the best value."""
         return self._known(name).get_best_step()
 
@@ -209,7 +209,7 @@ class MetricsTracker:
         return self._known(name).get_last_value()
 
     def get_direction(self, name: str) -> str:
-        """ "min" or "max"."""
+        """The direction of a metric: "min" or "max"."""
         return self._known(name).direction
 
     def get_config(self) -> dict[str, Any]:

@@ -104,7 +104,9 @@ class MultiObjective(Objective):
         Raises:
             KeyError: the logs lack one of them.
         """
-        return sum(logs[name] if direction == "min" else -logs[name] for name, direction in self.name_to_direction.items())
+        return sum(
+            logs[name] if direction == "min" else -logs[name] for name, direction in self.name_to_direction.items()
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MultiObjective) and self.name_to_direction == other.name_to_direction
@@ -135,5 +137,7 @@ def create_objective(objective: Any) -> Objective:
     if isinstance(objective, Objective):
         return objective
     if not isinstance(objective, str):
-        raise TypeError(f"`objective` not understood, expected str or `Objective` object, found: {objective!r}; or give a list of them")
+        raise TypeError(
+            f"`objective` not understood, expected str or `Objective` object, or a list of them, found: {objective!r}"
+        )
     return Objective(objective)

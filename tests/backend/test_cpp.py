@@ -1,0 +1,9 @@
+"""The C++ backend under the contract of all backends."""
+
+from __future__ import annotations
+
+from tests.contracts.backend import BackendContract
+
+
+class TestCpp(BackendContract):
+    name = "cpp"

@@ -1,0 +1,24 @@
+"""What every test shares: a fixed hypothesis profile, and a line that says which backends are here."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "fixed",
+    deadline=None,
+    derandomize=True,
+    max_examples=25,
+    # contract classes are inherited: one law, several backends
+    suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
+)
+settings.load_profile("fixed")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    from krigetuner.backend import registry
+
+    absent = registry.why_absent()
+    present = [name for name in registry.BACKENDS if name not in absent]
+    return [f"krigetuner backends: {', '.join(present)}", *(f"  absent: {name}: {why}" for name, why in absent.items())]

@@ -3,6 +3,13 @@
 
 #include <cstddef>
 
+// For inline functions that SIMD level files use: never emitted as a weak symbol.
+#if defined(__GNUC__) || defined(__clang__)
+#define KRIGE_INLINE __attribute__((always_inline)) inline
+#else
+#define KRIGE_INLINE inline
+#endif
+
 namespace krige {
 
 using index_t = std::ptrdiff_t;
@@ -15,12 +22,12 @@ struct BasicMatrix {
     index_t cols;
     index_t stride;
 
-    T& operator()(index_t i, index_t j) const noexcept { return data[i * stride + j]; }
-    T* row(index_t i) const noexcept { return data + i * stride; }
-    BasicMatrix block(index_t i, index_t j, index_t height, index_t width) const noexcept {
+    KRIGE_INLINE T& operator()(index_t i, index_t j) const noexcept { return data[i * stride + j]; }
+    KRIGE_INLINE T* row(index_t i) const noexcept { return data + i * stride; }
+    KRIGE_INLINE BasicMatrix block(index_t i, index_t j, index_t height, index_t width) const noexcept {
         return {data + i * stride + j, height, width, stride};
     }
-    operator BasicMatrix<const T>() const noexcept { return {data, rows, cols, stride}; }
+    KRIGE_INLINE operator BasicMatrix<const T>() const noexcept { return {data, rows, cols, stride}; }
 };
 
 using Matrix = BasicMatrix<double>;

@@ -1,0 +1,3 @@
+#include "krige/simd.hpp"
+
+int main() { return krige::simd::level() == krige::simd::Level::baseline ? 0 : 0; }

@@ -1,0 +1,11 @@
+# Fails when an object of a SIMD level defines a weak symbol.
+foreach(object IN LISTS OBJECTS)
+  execute_process(COMMAND ${NM} -C --defined-only ${object} OUTPUT_VARIABLE symbols RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "nm failed on ${object}")
+  endif()
+  string(REGEX MATCHALL "[^\n]* [WwVvu] [^\n]*" weak "${symbols}")
+  if(weak)
+    message(SEND_ERROR "${object} defines weak symbols: ${weak}")
+  endif()
+endforeach()

@@ -17,14 +17,15 @@ from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import Candidate, Choice, Surrogate, choose, surrogate
 from krigetuner.search.protocol import Answer, Done, Suggestion, Wait
 from krigetuner.search.randomness import generator, next_number
+from krigetuner.space.parameter import HyperParameter
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Origin, Value
 
 DEFAULT_ALPHA = 1e-4
 PLAIN: tuple[Candidate, ...] = (("plain", "matern52"),)
 LEARNED: tuple[Candidate, ...] = (("plain", "matern52"), ("power", "matern52"))
-SMALL = 1000
-"""Spaces of at most this many configurations are searched whole."""
+START = (4, 10)
+"""Least and most trials of a start of default length."""
 
 
 @dataclass
@@ -112,12 +113,12 @@ class BayesianSearch:
     def _start_count(self, space: Space) -> int:
         if self.num_initial_points is not None:
             return self.num_initial_points
-        return min(max(space.dimensions + 1, 4), 10)
+        return min(max(space.dimensions + 1, START[0]), START[1])
 
     def _start_rows(self, space: Space, start: int, number: int, index: int) -> Array:
         """Rows (k, d) for the start, in order: the defaults, the design beginning with this trial's row, random ones."""
         rows = design(space, generator(self.seed, 0, "start"), max(start, 1))
-        first = [space.encode(space.defaults())[None]] if index == 0 else []
+        first = [first_guess(space)[None]] if index == 0 else []
         later = space.sample(generator(self.seed, number, "random").random((64, space.dimensions)))
         return np.concatenate([*first, rows[index:], later])
 
@@ -159,6 +160,17 @@ class BayesianSearch:
         spec = self.acquisition.spec(model.best, model.unit)
         order = np.argsort(model.mean(model.x[: model.ended]), kind="stable")
         return maximise(space, lambda rows, gradient: model.score(rows, spec, gradient), model.x[order[:5]], seen.taken, rng)
+
+
+def first_guess(space: Space) -> Array:
+    """The row (d,) tried first: the user's defaults; the middle of a range, or the first choice, where none was given."""
+    units = np.array([0.5 if _silent(p) else p.encode(p.default) for p in space.columns])
+    return space.snap(units[None])[0]
+
+
+def _silent(parameter: HyperParameter) -> bool:
+    """Whether a parameter is a number whose default the user left open (it is then merely the least value)."""
+    return not parameter.categorical and parameter.get_config().get("default") is None
 
 
 def refit_size(n: int) -> int:

@@ -1,0 +1,78 @@
+"""Priors and the fit of hyperparameters, against finite differences and scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+from krigetuner.backend.numpy_backend import NumpyBackend
+from krigetuner.gp.fitting import fit
+from krigetuner.gp.priors import Prior, prior
+
+NUMBERS = np.zeros(2, dtype=bool)
+
+
+def flat(d: int) -> Prior:
+    wide = prior(d, np.zeros(d, dtype=bool), 1e-8)
+    return Prior(wide.mean, np.full(d + 2, 1e6), wide.lower, wide.upper)
+
+
+def data(n: int = 25, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.random((n, 2))
+    y = np.sin(5 * x[:, 0]) + 0.3 * x[:, 1] + noise * rng.standard_normal(n)
+    return x, (y - y.mean()) / y.std()
+
+
+def test_the_prior_gradient_is_the_derivative() -> None:
+    p = prior(3, np.array([False, True, False]), 1e-8)
+    theta = np.random.default_rng(1).normal(size=(2, 5))
+    _, gradient = p.log_density(theta)
+    for j in range(5):
+        step = 1e-6 * np.eye(5)[j]
+        numeric = (p.log_density(theta + step)[0] - p.log_density(theta - step)[0]) / 2e-6
+        assert gradient[:, j] == pytest.approx(numeric, rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("floor", [0.0, 1e-3, 0.5, 10.0])
+def test_the_prior_is_inside_its_box(floor: float) -> None:
+    p = prior(4, np.zeros(4, dtype=bool), floor)
+    assert (p.lower <= p.mean).all()
+    assert (p.mean <= p.upper).all()
+    assert np.exp(p.lower[-1]) >= floor * (1 - 1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_with_a_flat_prior_the_likelihood_is_scikit_learns_maximum() -> None:
+    x, y = data()
+    found = fit(NumpyBackend(), x, y, np.zeros(len(x)), flat(2), "matern52", NUMBERS)
+    kernel = ConstantKernel(1.0, (0.02, 50.0)) * Matern([0.5, 0.5], (0.02, 70.0), nu=2.5) + WhiteKernel(0.01, (1e-8, 0.5))
+    judge = GaussianProcessRegressor(kernel, alpha=0.0, n_restarts_optimizer=4, random_state=0)
+    judge.fit(x, y)
+    assert found.log_posterior == pytest.approx(judge.log_marginal_likelihood_value_, abs=1e-3)
+    assert found.noise == pytest.approx(judge.kernel_.k2.noise_level, rel=0.05)
+
+
+def test_the_noise_is_learned() -> None:
+    found = fit(NumpyBackend(), *data(60, 0.3), np.zeros(60), prior(2, NUMBERS, 0.0), "matern52", NUMBERS)
+    assert 0.05 < found.noise < 0.4
+    clean = fit(NumpyBackend(), *data(60, 0.0), np.zeros(60), prior(2, NUMBERS, 0.0), "matern52", NUMBERS)
+    assert clean.noise < 1e-4
+
+
+def test_known_noise_is_not_learned_again() -> None:
+    x, y = data(60, 0.3)
+    unknown = fit(NumpyBackend(), x, y, np.zeros(60), prior(2, NUMBERS, 0.0), "matern52", NUMBERS)
+    known = fit(NumpyBackend(), x, y, np.full(60, unknown.noise), prior(2, NUMBERS, 0.0), "matern52", NUMBERS)
+    assert known.noise < 0.5 * unknown.noise
+
+
+def test_irrelevant_columns_get_long_lengthscales() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.random((40, 3))
+    y = np.sin(6 * x[:, 1])
+    found = fit(NumpyBackend(), x, (y - y.mean()) / y.std(), np.zeros(40), prior(3, np.zeros(3, bool), 0.0), "matern52", np.zeros(3, bool))
+    lengths = found.hyper.lengthscales
+    assert lengths[1] < 0.5 * min(lengths[0], lengths[2])

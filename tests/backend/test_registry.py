@@ -1,0 +1,162 @@
+"""Which backend is taken, and what is said when one cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from krigetuner import config, versions
+from krigetuner.backend import registry
+from krigetuner.errors import BackendUnavailable
+
+ABSENT = """
+import importlib.abc, sys
+class Hide(importlib.abc.MetaPathFinder):
+    # the extension as it is where no compiler was found: not there
+    def find_spec(self, name, path=None, target=None):
+        if name == "krigetuner.backend._cpp":
+            raise ModuleNotFoundError("No module named 'krigetuner.backend._cpp'", name=name)
+        return None
+sys.meta_path.insert(0, Hide())
+"""
+
+
+@pytest.fixture(autouse=True)
+def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv(registry.VARIABLE, raising=False)
+    config.set_backend(None)
+    yield
+    config.set_backend(None)
+
+
+def run(code: str, **environment: str) -> Any:
+    """What a fresh interpreter prints as JSON."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("KRIGETUNER")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**kept, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_name_in_code_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(registry.VARIABLE, "cuda")
+    assert registry.chosen() == "cuda"
+    config.set_backend("numpy")
+    assert config.get_backend() == "numpy"
+    assert registry.get_backend() is registry.get_backend("numpy")
+    config.set_backend(None)
+    assert registry.chosen() == "cuda"
+
+
+@pytest.mark.parametrize("name", ["c++", "", "CPP", "gpu"])
+def test_an_unknown_name_is_refused(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^backend: expected one of auto, cpp, cuda, numpy, got '{name}'".replace("+", r"\+")
+    ):
+        config.set_backend(name)
+
+
+def test_an_unknown_name_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(registry.VARIABLE, "fortran")
+    with pytest.raises(ValueError, match=r"^KRIGETUNER_BACKEND: expected one of .*, got 'fortran'"):
+        config.get_backend()
+
+
+def test_an_empty_variable_is_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(registry.VARIABLE, "")
+    assert registry.chosen() == "auto"
+
+
+def test_a_named_backend_that_is_absent_fails_at_first_use() -> None:
+    config.set_backend("cuda")
+    with pytest.raises(BackendUnavailable, match=r"'cuda', not built yet; use 'auto', 'cpp' or 'numpy'"):
+        config.get_backend()
+
+
+def test_numpy_is_always_available() -> None:
+    assert "numpy" in config.backends_available()
+    assert set(config.backends_available()) | set(registry.why_absent()) == set(registry.BACKENDS)
+
+
+def test_without_the_extension_numpy_takes_over_and_says_so_once() -> None:
+    found = run(
+        ABSENT
+        + """
+import json, warnings
+from krigetuner.backend import registry
+from krigetuner.errors import KrigeTunerWarning
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    names = [registry.get_backend().name for _ in range(3)]
+print(json.dumps([names, [(w.category.__name__, str(w.message)) for w in caught]]))
+"""
+    )
+    names, caught = found
+    assert names == ["numpy"] * 3
+    assert len(caught) == 1
+    assert caught[0][0] == "KrigeTunerWarning"
+    assert "pip install" in caught[0][1]
+    assert "KRIGETUNER_BACKEND=numpy" in caught[0][1]
+
+
+def test_without_the_extension_cpp_by_name_is_an_error_with_a_remedy() -> None:
+    message = run(
+        ABSENT
+        + """
+import json
+from krigetuner.backend import registry
+from krigetuner.errors import BackendUnavailable
+try:
+    registry.get_backend()
+except BackendUnavailable as error:
+    print(json.dumps(str(error)))
+""",
+        KRIGETUNER_BACKEND="cpp",
+    )
+    assert "C++ compiler" in message
+    assert "pip install" in message
+
+
+def test_choosing_numpy_is_no_reason_to_warn() -> None:
+    code = """
+import json, warnings
+warnings.simplefilter("error")
+from krigetuner import config
+print(json.dumps(config.get_backend()))
+"""
+    assert run(code, KRIGETUNER_BACKEND="numpy") == "numpy"
+
+
+def test_versions_tell_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    config.set_backend("numpy")
+    versions.show_versions()
+    text = capsys.readouterr().out
+    rows = {line.partition("  ")[0]: line.partition("  ")[2].strip() for line in text.splitlines()}
+    import numpy
+
+    assert rows["numpy"] == numpy.__version__
+    assert rows["backend"] == "numpy (asked for: numpy)"
+    assert "not built yet" in rows["backend cuda"]
+    assert rows["gpu"]
+    if "cpp" in config.backends_available():
+        assert rows["SIMD level"].split()[0] in ("baseline", "avx2", "avx512")
+    assert str(Path.home()) not in text
+
+
+def test_versions_import_no_framework() -> None:
+    code = """
+import json, sys
+from krigetuner import versions
+versions.versions()
+heavy = ("tensorflow", "keras", "torch", "jax", "sklearn", "pandas", "sqlalchemy")
+print(json.dumps([m for m in heavy if m in sys.modules]))
+"""
+    assert run(code, KRIGETUNER_BACKEND="numpy") == []

@@ -13,6 +13,9 @@ import numpy as np
 from krigetuner.backend.protocol import Array
 
 NOISE_FLOOR = 1e-8
+LENGTH, LENGTH_OF_CATEGORY, LENGTH_SPREAD = 0.3, 0.8, 1.2
+VARIANCE_SPREAD = 1.0
+NOISE, NOISE_SPREAD = 1e-4, 2.5
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,10 @@ class Prior:
 def prior(dimensions: int, categorical: Array, noise_floor: float) -> Prior:
     """The prior of a space; lengthscales grow with the square root of the dimensions (Hvarfner et al. 2024)."""
     root = math.sqrt(dimensions)
-    lengths = np.where(categorical, math.log(0.8 * root), math.log(0.3 * root))
+    lengths = np.where(categorical, math.log(LENGTH_OF_CATEGORY * root), math.log(LENGTH * root))
     floor = math.log(max(noise_floor, NOISE_FLOOR))
-    mean = np.concatenate([lengths, [0.0, max(math.log(1e-4), floor)]])
-    deviation = np.concatenate([np.full(dimensions, 1.2), [1.0, 2.5]])
+    mean = np.concatenate([lengths, [0.0, max(math.log(NOISE), floor)]])
+    deviation = np.concatenate([np.full(dimensions, LENGTH_SPREAD), [VARIANCE_SPREAD, NOISE_SPREAD]])
     lower = np.concatenate([np.full(dimensions, math.log(0.02)), [math.log(0.02), floor]])
     upper = np.concatenate([np.full(dimensions, math.log(50.0 * root)), [math.log(50.0), max(math.log(0.5), floor + 1e-9)]])
     return Prior(mean, deviation, lower, upper)

@@ -17,7 +17,6 @@ from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import Candidate, Choice, Surrogate, choose, surrogate
 from krigetuner.search.protocol import Answer, Done, Suggestion, Wait
 from krigetuner.search.randomness import generator, next_number
-from krigetuner.space.parameter import HyperParameter
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Origin, Value
 
@@ -164,13 +163,8 @@ class BayesianSearch:
 
 def first_guess(space: Space) -> Array:
     """The row (d,) tried first: the user's defaults; the middle of a range, or the first choice, where none was given."""
-    units = np.array([0.5 if _silent(p) else p.encode(p.default) for p in space.columns])
-    return space.snap(units[None])[0]
-
-
-def _silent(parameter: HyperParameter) -> bool:
-    """Whether a parameter is a number whose default the user left open (it is then merely the least value)."""
-    return not parameter.categorical and parameter.get_config().get("default") is None
+    units = [p.encode(p.default) if p.default_given or p.categorical else 0.5 for p in space.columns]
+    return space.snap([units])[0]
 
 
 def refit_size(n: int) -> int:

@@ -8,7 +8,7 @@ that follows the values' own where they have one, and a coordinate in [0, 1] for
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class HyperParameter:
         return self.name, tuple(self.conditions)
 
     @property
-    def values(self) -> Iterable[Any]:
+    def values(self) -> Sequence[Any]:
         """The values that a grid search visits, in order: all of them, or ten quantiles of a continuum."""
         raise NotImplementedError
 

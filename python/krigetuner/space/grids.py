@@ -125,25 +125,28 @@ def tidy(sampling: Sampling, low: float, high: float, value: float) -> float:
     return round(value, 12 - math.ceil(math.log10(high - low)))
 
 
-def continuous_value(sampling: Sampling, low: float, high: float, p: float) -> float:
-    """The number at p of a continuous range, chosen so that `to_unit` gives p back wherever floats allow it.
+def continuous_unit(sampling: Sampling, low: float, high: float, value: float) -> float:
+    """Where a number of a continuous range lies, in [0, 1]: exactly 0 and 1 at its ends."""
+    if value <= low:
+        return 0.5 if low == high else 0.0
+    return 1.0 if value >= high else min(max(to_unit(sampling, low, high, value), 0.0), 1.0)
 
-    A number of at most 12 digits is preferred among those that mean p, so that 0.001 comes back as 0.001.
+
+def continuous_value(sampling: Sampling, low: float, high: float, p: float) -> float:
+    """The number at p of a continuous range, such that `continuous_unit` and this function take it back to itself.
+
+    A number of at most 12 digits is preferred among those that mean p, so that 0.001 comes back as 0.001. Where no
+    float means p exactly, a p next to it is taken.
     """
-    if p <= 0.0 or low == high:
-        return low
-    if p >= 1.0:
-        return high
-    raw = min(max(from_unit(sampling, low, high, p), low), high)
-    up, down = math.nextafter(raw, math.inf), math.nextafter(raw, -math.inf)
-    for candidate in (
-        tidy(sampling, low, high, raw),
-        raw,
-        up,
-        down,
-        math.nextafter(up, math.inf),
-        math.nextafter(down, -math.inf),
-    ):
-        if low <= candidate <= high and to_unit(sampling, low, high, candidate) == p:
-            return candidate
+    for _ in range(8):
+        if p <= 0.0 or low == high:
+            return low
+        if p >= 1.0:
+            return high
+        raw = min(max(from_unit(sampling, low, high, p), low), high)
+        up, down = math.nextafter(raw, math.inf), math.nextafter(raw, -math.inf)
+        for candidate in (tidy(sampling, low, high, raw), raw, up, down):
+            if low <= candidate <= high and continuous_unit(sampling, low, high, candidate) == p:
+                return candidate
+        p = continuous_unit(sampling, low, high, raw)
     return raw

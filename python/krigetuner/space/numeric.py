@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
-from krigetuner.space.grids import Grid, Sampling, continuous_value, from_unit, to_unit
+from krigetuner.space.grids import Grid, Sampling, continuous_unit, continuous_value, from_unit, to_unit
 from krigetuner.space.parameter import Array, HyperParameter
 
 SAMPLINGS = ("linear", "log", "reverse_log")
@@ -55,12 +55,13 @@ class Numerical(HyperParameter):
         if default is None:
             return None
         number = as_int(default, f"{where}default") if self.integer else as_float(default, f"{where}default")
-        if not self.min_value <= number <= self.max_value:
+        inside = min(max(number, self.min_value), self.max_value)
+        if not self._means(inside, number):
             raise ValueError(
                 f"{where}default: expected a value between min_value {self.min_value} and max_value {self.max_value}, "
                 f"got {default!r}; widen the range or change the default"
             )
-        return number
+        return inside
 
     @property
     def default(self) -> Any:
@@ -81,7 +82,7 @@ class Numerical(HyperParameter):
             return None
         index = self.grid.index(self._number)
         nearest = self.grid.value(index)
-        if _close(nearest, self._number, self.grid.step):
+        if self._means(nearest, self._number):
             return None
         descending = self.sampling == "reverse_log"
         return index + ((self._number > nearest) != descending)
@@ -109,26 +110,28 @@ class Numerical(HyperParameter):
     def canonical(self, value: Any) -> Any:
         """The legal number that `value` means, steps within rounding."""
         number = value.item() if isinstance(value, np.generic) else value
-        if (
-            isinstance(number, bool)
-            or not isinstance(number, int | float)
-            or not self.min_value <= number <= self.max_value
-        ):
+        inside = min(max(number, self.min_value), self.max_value) if _is_number(number) else math.nan
+        if not self._means(inside, number):
             raise ValueError(f"{self.name}: expected a number from {self.min_value} to {self.max_value}, got {value!r}")
         if self.count is None:
-            return float(number)
-        nearest = self.value_at(self.index_of(number))
-        if not _close(nearest, number, self.step or 1):
+            return float(inside)
+        nearest = self.value_at(self.index_of(inside))
+        if not self._means(nearest, inside):
             raise ValueError(
                 f"{self.name}: expected one of its values, of which {nearest!r} is the nearest, got {value!r}"
             )
         return nearest
 
+    def _means(self, legal: float, value: Any) -> bool:
+        """Whether a number is a legal one, for real numbers up to rounding; False for what is no number."""
+        if self.integer or not _is_number(value):
+            return _is_number(value) and bool(legal == value)
+        width = (self.step or self.max_value - self.min_value) if self.sampling == "linear" else 0.0
+        return bool(abs(legal - value) <= 1e-9 * max(abs(legal), width))
+
     def admits(self, value: Any) -> bool:
         """Whether it is a number in the range, on a step or not."""
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-            return False
-        return bool(self.min_value <= value <= self.max_value)
+        return _is_number(value) and bool(self.min_value <= value <= self.max_value)
 
     def _stepped_prob_to_value(self, grid: Grid, prob: float) -> Any:
         return grid.value(min(max(int(prob * grid.count), 0), grid.count - 1))
@@ -136,6 +139,11 @@ class Numerical(HyperParameter):
     def _stepped_value_to_prob(self, grid: Grid, value: float) -> float:
         return (grid.index(value) + 0.5) / grid.count
 
+    @cached_property
+    def _all(self) -> tuple[Any, ...]:
+        return tuple(self.grid.value(i) for i in range(self.grid.count)) if self.grid else ()
+
+    @cached_property
     def _quantiles(self) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(self.prob_to_value(i * 0.1 + 0.05) for i in range(10)))
 
@@ -208,13 +216,13 @@ class Int(Numerical):
         return self.grid.count + (self._extra is not None)
 
     @property
-    def values(self) -> Iterable[int]:
+    def values(self) -> Sequence[int]:
         """All values; without a step on a logarithmic scale, up to ten quantiles in ascending order."""
         if self.grid is None:
-            return self._quantiles()
+            return self._quantiles
         if self.sampling == "linear":
             return range(self.min_value, self.max_value + 1, int(self.step or 1))
-        return tuple(int(self.grid.value(i)) for i in range(self.grid.count))
+        return self._all
 
     def prob_to_value(self, prob: float) -> int:
         """Without steps, integers share [0, 1) as the reals from min_value to max_value + 1 do."""
@@ -311,11 +319,11 @@ class Float(Numerical):
         return 0 if self.grid is None else super().index_of(value)
 
     @property
-    def values(self) -> Iterable[float]:
+    def values(self) -> Sequence[float]:
         """All values; without a step, up to ten quantiles in ascending order."""
         if self.grid is None:
-            return self._quantiles()
-        return tuple(self.grid.value(i) for i in range(self.grid.count))
+            return self._quantiles
+        return self._all
 
     def prob_to_value(self, prob: float) -> float:
         """The number at a cumulative probability."""
@@ -327,8 +335,7 @@ class Float(Numerical):
         """Where the number lies, in [0, 1]."""
         if self.grid is not None:
             return self._stepped_value_to_prob(self.grid, value)
-        inside = min(max(float(value), self.min_value), self.max_value)
-        return min(max(to_unit(self.sampling, self.min_value, self.max_value, inside), 0.0), 1.0)
+        return continuous_unit(self.sampling, self.min_value, self.max_value, float(value))
 
 
 def as_int(value: Any, argument: str) -> int:
@@ -338,11 +345,7 @@ def as_int(value: Any, argument: str) -> int:
         ValueError: a fraction, a non-finite number or text.
         TypeError: something else that is no number.
     """
-    if (
-        isinstance(value, int | float | np.integer | np.floating)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    ):
+    if _is_number(value) and math.isfinite(value):
         whole = int(value)
         if whole == value:
             return whole
@@ -368,5 +371,5 @@ def as_float(value: Any, argument: str) -> float:
     return number
 
 
-def _close(legal: float, value: float, step: float) -> bool:
-    return abs(legal - value) <= 1e-9 * max(abs(legal), min(abs(step), 1.0))
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

@@ -20,7 +20,7 @@ def following(parameter: HyperParameter, value: Any) -> Any | None:
         ValueError: a grid never visits `value`.
     """
     default = parameter.default
-    visited = list(parameter.values) if not isinstance(parameter.values, range | list | tuple) else parameter.values
+    visited = parameter.values
     if value == default:
         position = 0
     else:

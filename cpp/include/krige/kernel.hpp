@@ -1,0 +1,81 @@
+// Kernel matrices. Points are kept as one array per dimension, divided by the lengthscale, so that
+// a squared distance is a sum of squared differences over contiguous memory.
+#pragma once
+
+#include <vector>
+
+#include "krige/buffer.hpp"
+#include "krige/hyper.hpp"
+#include "krige/view.hpp"
+
+namespace krige {
+
+// a Hyper made ready: owns what it needs; numeric dimensions come before categorical ones
+struct Metric {
+    Metric() = default;
+    explicit Metric(const Hyper& hyper);
+
+    index_t d() const noexcept { return static_cast<index_t>(order.size()); }
+
+    Family family = Family::matern52;
+    double variance = 1.0;
+    index_t numeric = 0;
+    std::vector<index_t> order;   // (d) the dimension at each place
+    std::vector<double> inverse;  // (d) 1 / lengthscale, by place
+    std::vector<double> weight;   // (d) its square, by place
+};
+
+// rows of x (count, d), by place: numeric coordinates divided by the lengthscale, category codes as
+// they are
+struct Points {
+    Points() = default;
+    Points(ConstMatrix x, const Metric& metric) { assign(x, metric); }
+    void assign(ConstMatrix x, const Metric& metric);
+
+    const double* place(index_t j) const noexcept { return values.data() + j * stride; }
+
+    index_t count = 0;
+    index_t stride = 0;  // a multiple of 16; the padding is zero
+    Buffer values;       // (d, stride)
+};
+
+// What to compute for rows of `a` and columns of `b`; null pointers leave a part out.
+struct Panel {
+    Matrix value{};                 // (n, m) kernel
+    Matrix slope{};                 // (n, m) slope of formulas.hpp
+    const double* alpha = nullptr;  // (n)
+    double* mean = nullptr;         // (m rounded up to 16) sum over rows of alpha * kernel
+};
+void kernel_panel(const Points& a, const Points& b, const Metric& metric, const Panel& panel);
+
+// lower triangle of out (n, n); entries above the diagonal are left unspecified
+void kernel_lower(const Points& x, const Metric& metric, Matrix out);
+
+// out (n, m)
+void kernel_matrix(ConstMatrix a, ConstMatrix b, const Hyper& hyper, Matrix out);
+
+// out (p, n, m), contiguous: derivatives with respect to the log lengthscales, then log variance
+void kernel_by_hyper(ConstMatrix a, ConstMatrix b, const Hyper& hyper, double* out);
+
+// out (d, n, m), contiguous: derivatives with respect to the coordinates of the rows of a
+void kernel_by_query(ConstMatrix a, ConstMatrix b, const Hyper& hyper, double* out);
+
+// sum over i > j of weight_ij slope_ij (delta / l)^2, per place, where weight = alpha alpha^T -
+// inverse (lower triangle)
+void contract_hyper(const Points& x, const Metric& metric, ConstMatrix inverse, const double* alpha,
+                    double* by_place);
+
+// out (d, m rounded up to 16 as stride): by place, sum over rows i of weight_ic slope_ic (b_c -
+// a_i), scaled coordinates, where weight_ic = alpha_i alpha_weight_c + solved_ic solved_weight_c;
+// zero at categorical places
+struct QueryWeights {
+    Matrix slope;         // (n, m rounded up to 16); replaced by the weights times the slopes
+    ConstMatrix solved;   // (n, m rounded up to 16)
+    const double* alpha;  // (n)
+    const double* alpha_weight;  // (m rounded up to 16)
+    const double* solved_weight;
+};
+void contract_query(const Points& a, const Points& b, const Metric& metric,
+                    const QueryWeights& weights, Matrix out);
+
+}  // namespace krige

@@ -1,0 +1,190 @@
+#include "krige/kernel.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "krige/formulas.hpp"
+#include "krige/parallel.hpp"
+#include "levels/pairs.hpp"
+
+namespace krige {
+
+namespace {
+
+constexpr double coordinate_limit = 1e150;  // keeps squared distances finite
+constexpr index_t row_band = 128;           // rows of a triangle that one thread takes at a time
+
+PointsView view(const Points& points) {
+    return {points.values.data(), points.stride, points.count};
+}
+
+MetricView view(const Metric& metric) {
+    return {metric.family, metric.variance, metric.numeric, metric.d(), metric.weight.data()};
+}
+
+template <Family family>
+void radial_of(double r2, double variance, double& value, double& slope) {
+    radial<family>(r2, variance, value, slope);
+}
+
+using Radial = void (*)(double, double, double&, double&);
+
+Radial radial_for(Family family) {
+    switch (family) {
+        case Family::rbf: return radial_of<Family::rbf>;
+        case Family::matern12: return radial_of<Family::matern12>;
+        case Family::matern32: return radial_of<Family::matern32>;
+        case Family::matern52: break;
+    }
+    return radial_of<Family::matern52>;
+}
+
+// scaled difference at one place; in a categorical one its square is what counts
+double difference(const Metric& metric, const Points& a, index_t i, const Points& b, index_t c,
+                  index_t place) {
+    const double delta = a.place(place)[i] - b.place(place)[c];
+    if (place < metric.numeric) return delta;
+    return delta == 0.0 ? 0.0 : metric.inverse[static_cast<std::size_t>(place)];
+}
+
+double squared_distance(const Metric& metric, const Points& a, index_t i, const Points& b,
+                        index_t c) {
+    double r2 = 0.0;
+    for (index_t place = 0; place < metric.d(); ++place) {
+        const double delta = difference(metric, a, i, b, c, place);
+        r2 += delta * delta;
+    }
+    return r2;
+}
+
+}  // namespace
+
+Metric::Metric(const Hyper& hyper) : family(hyper.family), variance(hyper.variance) {
+    const auto d = static_cast<std::size_t>(hyper.d);
+    order.reserve(d);
+    for (const bool categorical : {false, true}) {
+        for (index_t j = 0; j < hyper.d; ++j) {
+            if ((hyper.categorical[j] != 0) == categorical) order.push_back(j);
+        }
+        if (!categorical) numeric = static_cast<index_t>(order.size());
+    }
+    inverse.reserve(d);
+    weight.reserve(d);
+    for (const index_t j : order) {
+        inverse.push_back(std::min(1.0 / hyper.lengthscales[j], coordinate_limit));
+        weight.push_back(inverse.back() * inverse.back());
+    }
+}
+
+void Points::assign(ConstMatrix x, const Metric& metric) {
+    count = x.rows;
+    stride = (count + 15) / 16 * 16;
+    values.reserve(metric.d() * stride);
+    for (index_t j = 0; j < metric.d(); ++j) {
+        double* out = values.data() + j * stride;
+        const double* in = x.data + metric.order[static_cast<std::size_t>(j)];
+        if (j < metric.numeric) {
+            const double inverse = metric.inverse[static_cast<std::size_t>(j)];
+            for (index_t i = 0; i < count; ++i) {
+                out[i] =
+                    std::clamp(in[i * x.stride] * inverse, -coordinate_limit, coordinate_limit);
+            }
+        } else {
+            for (index_t i = 0; i < count; ++i) out[i] = in[i * x.stride];
+        }
+        std::fill(out + count, out + stride, 0.0);
+    }
+}
+
+void kernel_panel(const Points& a, const Points& b, const Metric& metric, const Panel& panel) {
+    KRIGE_CALL(pair_panel)(view(a), view(b), view(metric), panel);
+}
+
+void kernel_lower(const Points& x, const Metric& metric, Matrix out) {
+    const index_t bands = (x.count + row_band - 1) / row_band;
+    const auto fill_band = [&](index_t band) {
+        const index_t begin = band * row_band;
+        KRIGE_CALL(pair_lower)(view(x), view(metric), begin, std::min(begin + row_band, x.count),
+                               out);
+    };
+    parallel_for(bands, fill_band);
+}
+
+void kernel_matrix(ConstMatrix a, ConstMatrix b, const Hyper& hyper, Matrix out) {
+    const Metric metric(hyper);
+    Panel panel;
+    panel.value = out;
+    kernel_panel(Points(a, metric), Points(b, metric), metric, panel);
+}
+
+void kernel_by_hyper(ConstMatrix a, ConstMatrix b, const Hyper& hyper, double* out) {
+    const Metric metric(hyper);
+    const Points pa(a, metric);
+    const Points pb(b, metric);
+    const Radial radial = radial_for(metric.family);
+    const index_t n = a.rows;
+    const index_t m = b.rows;
+    for (index_t i = 0; i < n; ++i) {
+        for (index_t c = 0; c < m; ++c) {
+            double value;
+            double slope;
+            radial(squared_distance(metric, pa, i, pb, c), metric.variance, value, slope);
+            for (index_t place = 0; place < metric.d(); ++place) {
+                const double delta = difference(metric, pa, i, pb, c, place);
+                const index_t j = metric.order[static_cast<std::size_t>(place)];
+                out[(j * n + i) * m + c] = slope == 0.0 ? 0.0 : slope * delta * delta;
+            }
+            out[(metric.d() * n + i) * m + c] = value;
+        }
+    }
+}
+
+void kernel_by_query(ConstMatrix a, ConstMatrix b, const Hyper& hyper, double* out) {
+    const Metric metric(hyper);
+    const Points pa(a, metric);
+    const Points pb(b, metric);
+    const Radial radial = radial_for(metric.family);
+    const index_t n = a.rows;
+    const index_t m = b.rows;
+    for (index_t i = 0; i < n; ++i) {
+        for (index_t c = 0; c < m; ++c) {
+            double value;
+            double slope;
+            radial(squared_distance(metric, pa, i, pb, c), metric.variance, value, slope);
+            for (index_t place = 0; place < metric.d(); ++place) {
+                const auto at = static_cast<std::size_t>(place);
+                const double delta =
+                    place < metric.numeric ? difference(metric, pa, i, pb, c, place) : 0.0;
+                out[(metric.order[at] * n + i) * m + c] =
+                    slope == 0.0 ? 0.0 : -slope * delta * metric.inverse[at];
+            }
+        }
+    }
+}
+
+void contract_hyper(const Points& x, const Metric& metric, ConstMatrix inverse, const double* alpha,
+                    double* by_place) {
+    const index_t bands = (x.count + row_band - 1) / row_band;
+    const index_t d = metric.d();
+    const index_t sums = d * tile_cols;
+    Buffer partial(bands * sums);
+    std::fill(partial.data(), partial.data() + bands * sums, 0.0);
+    const auto sum_band = [&](index_t band) {
+        const index_t begin = band * row_band;
+        const index_t end = std::min(begin + row_band, x.count);
+        KRIGE_CALL(pair_traces)(view(x), view(metric), inverse, alpha, begin, end,
+                                partial.data() + band * sums);
+    };
+    parallel_for(bands, sum_band);
+    std::fill(by_place, by_place + d, 0.0);
+    for (index_t band = 0; band < bands; ++band) {
+        for (index_t k = 0; k < sums; ++k) by_place[k / tile_cols] += partial[band * sums + k];
+    }
+}
+
+void contract_query(const Points& a, const Points& b, const Metric& metric,
+                    const QueryWeights& weights, Matrix out) {
+    KRIGE_CALL(query_sums)(view(a), view(b), view(metric), weights, out);
+}
+
+}  // namespace krige

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from krigetuner.errors import KrigeTunerWarning
@@ -40,21 +40,43 @@ class Ledger:
         self._store = store
         self._state = store.state()
         self._observed = Observed()
+        self._unsure = False
         self._ended_before = len(self._state.ended)
 
     @property
     def state(self) -> StudyState:
         """The state of the study; read it, never change it."""
+        if self._unsure:
+            self._catch_up()
         return self._state
 
     @property
     def ended_here(self) -> list[int]:
         """Numbers of the trials that ended since this ledger was made, in that order."""
-        return self._state.ended[self._ended_before :]
+        return self.state.ended[self._ended_before :]
 
     def _record(self, event: e.Event) -> None:
         """Appends one event, then folds it in."""
-        self._state.apply(self._store.append(event), event)
+        self._unsure = True  # until both are done: Ctrl-C may come between them
+        try:
+            position = self._store.append(event)
+        except Exception:
+            self._unsure = False  # nothing was recorded
+            raise
+        self._state.apply(position, event)
+        self._unsure = False
+
+    def _catch_up(self) -> None:
+        """Takes the state from the store again; the records that others hold stay the same objects."""
+        fresh = self._store.state()
+        for number, record in self._state.trials.items():
+            if number in fresh.trials:
+                for field in fields(record):
+                    setattr(record, field.name, getattr(fresh.trials[number], field.name))
+                fresh.trials[number] = record
+        vars(self._state).update(vars(fresh))
+        self._observed.forget()
+        self._unsure = False
 
     # --- the study -----------------------------------------------------------------------------------------------
 
@@ -96,11 +118,11 @@ class Ledger:
             tuple(plain.data(p) for p in parameters),
             version,
         )
-        if self._state.position == 0:
+        if self.state.position == 0:
             self._begin(code)
             return ()
         changed = self._reopen(code)
-        for number in sorted(self._state.running, reverse=True):
+        for number in sorted(self.state.running, reverse=True):
             self._record(e.TrialRequeued(number, "the process ended while the trial ran", plain.now()))
         return changed
 
@@ -116,10 +138,10 @@ class Ledger:
 
     def _reopen(self, code: Opening) -> tuple[str, ...]:
         """Records what the code changes, and says so."""
-        found = compare(self._state, code)
+        found = compare(self.state, code)
         everything = found.space + found.options + found.quiet
         if everything:
-            seed = self._state.seed if code.seed is None else code.seed
+            seed = self.state.seed if code.seed is None else code.seed
             self._record(
                 e.OptionsChanged(
                     code.objective,
@@ -147,8 +169,8 @@ class Ledger:
             StudyMismatch: none of the recorded parameters is among them, and a trial has ended.
         """
         configs = tuple(plain.data(p) for p in parameters)
-        refuse_unrelated(self._state, self._state.objective, configs)
-        found = tuple(space_changes(self._state, configs))
+        refuse_unrelated(self.state, self.state.objective, configs)
+        found = tuple(space_changes(self.state, configs))
         if found:
             self._define(configs)
         self._tell(found, 4)
@@ -164,7 +186,7 @@ class Ledger:
         """Warns about differences that change what is tried."""
         if differences:
             warnings.warn(
-                f"study {self._state.name!r} goes on with what the code says; changed since it was recorded: "
+                f"study {self.state.name!r} goes on with what the code says; changed since it was recorded: "
                 + "; ".join(differences)
                 + ". Trials outside the present space are kept and shown, but not learned from.",
                 KrigeTunerWarning,
@@ -177,20 +199,26 @@ class Ledger:
         Raises:
             ValueError: something is recorded here already.
         """
-        if self._state.position:
+        if self.state.position:
             raise ValueError(
-                f"ledger: expected an empty study, got one with {self._state.position} events; open it instead"
+                f"ledger: expected an empty study, got one with {self.state.position} events; open it instead"
             )
         for _, event in earlier._store.read():
             self._record(event)
         self._observed.forget()
 
-    def grow_space(self, configs: Sequence[Mapping[str, Any]]) -> None:
-        """Records parameters that the space did not have; known ones (same name and conditions) are passed over."""
-        known = self._state.parameters
+    def grow_space(self, configs: Sequence[Mapping[str, Any]], replaces: Sequence[str] = ()) -> None:
+        """Records parameters that the space did not have; known ones (same name and conditions) are passed over.
+
+        Args:
+            configs: of the parameters, in order.
+            replaces: names whose earlier definitions are withdrawn first.
+        """
+        gone = set(replaces)
+        known = {k for k, c in self.state.parameters.items() if parameter_name(c) not in gone}
         new = {identity(c): plain.data(c) for c in configs if identity(c) not in known}
-        if new:
-            self._record(e.SpaceGrew(tuple(new.values()), (), plain.now()))
+        if new or len(known) < len(self.state.parameters):
+            self._record(e.SpaceGrew(tuple(new.values()), tuple(replaces), plain.now()))
 
     def save_state(self, key: str, state: Mapping[str, Any]) -> None:
         """Records the state of a user's own oracle or tuner; `state.saved[key]` has the last one."""
@@ -198,7 +226,7 @@ class Ledger:
 
     def close(self, reason: str | None = None) -> None:
         """Records why the search ended, if it did, and closes the store."""
-        if reason is not None and self._state.position and reason != self._state.closed:
+        if reason is not None and self.state.position and reason != self.state.closed:
             self._record(e.StudyClosed(plain.text(reason), plain.now()))
         self._store.close()
 
@@ -224,14 +252,14 @@ class Ledger:
         Raises:
             ValueError: the id is taken or no file name.
         """
-        number = len(self._state.trials)
+        number = len(self.state.trials)
         name = f"{number:04d}" if trial_id is None else safe_name(trial_id)
-        if name in self._state.numbers:
-            raise ValueError(f"trial_id: expected a new one, got {name!r}, which trial {self._state.numbers[name]} has")
-        seen = self._state.position if seen is None else seen
+        if name in self.state.numbers:
+            raise ValueError(f"trial_id: expected a new one, got {name!r}, which trial {self.state.numbers[name]} has")
+        seen = self.state.position if seen is None else seen
         origin = replace(origin, note=plain.values(origin.note)) if origin.note else origin
         self._record(e.TrialAsked(number, name, plain.values(values), origin, seen, counted, worker, plain.now()))
-        return self._state.trials[number]
+        return self.state.trials[number]
 
     def started(self, number: int, worker: str | None = None) -> TrialRecord:
         """Records that an attempt at the trial begins, and takes it off the queue.
@@ -240,7 +268,7 @@ class Ledger:
             ValueError: the trial is over, or runs already.
         """
         record = self._trial(number)
-        if number not in self._state.waiting and not (number in self._state.running and record.attempt < 0):
+        if number not in self.state.waiting and not (number in self.state.running and record.attempt < 0):
             raise ValueError(f"trial {record.trial_id}: expected one to start, got one that is {record.status}")
         worker = record.worker if worker is None else worker
         self._record(e.TrialStarted(number, record.attempt + 1, worker, plain.now()))
@@ -316,7 +344,7 @@ class Ledger:
 
     def next_requeued(self) -> TrialRecord | None:
         """The trial that is to be run again next, None when there is none; `started` takes it off the queue."""
-        return self._state.trials[self._state.waiting[-1]] if self._state.waiting else None
+        return self.state.trials[self.state.waiting[-1]] if self.state.waiting else None
 
     def enqueue(self, values: Mapping[str, Any]) -> None:
         """Records values to be tried before anything suggested, after those enqueued before."""
@@ -324,7 +352,7 @@ class Ledger:
 
     def next_enqueued(self) -> dict[str, Value] | None:
         """The values to try next, None when there are none; `asked` with an origin named "queue" takes them off."""
-        return dict(self._state.enqueued[0]) if self._state.enqueued else None
+        return dict(self.state.enqueued[0]) if self.state.enqueued else None
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -333,7 +361,7 @@ class Ledger:
 
         Pass the same object as long as the space is the same: another one is compared with every trial.
         """
-        return self._observed.history(space, self._state)
+        return self._observed.history(space, self.state)
 
     def measurements(self, number: int | None = None) -> Iterator[e.TrialReported]:
         """Every reported step of one trial, or of all, in the order of trial, then of recording."""
@@ -341,14 +369,14 @@ class Ledger:
 
     def _trial(self, number: int) -> TrialRecord:
         """The record of a trial that must exist."""
-        if number not in self._state.trials:
-            raise ValueError(f"trial: expected a number from 0 to {len(self._state.trials) - 1}, got {number!r}")
-        return self._state.trials[number]
+        if number not in self.state.trials:
+            raise ValueError(f"trial: expected a number from 0 to {len(self.state.trials) - 1}, got {number!r}")
+        return self.state.trials[number]
 
     def _running(self, number: int) -> TrialRecord:
         """The record of a trial that must be running."""
         record = self._trial(number)
-        if number not in self._state.running:
+        if number not in self.state.running:
             raise ValueError(
                 f"trial {record.trial_id}: expected a running trial, got one that is {record.status}; "
                 "reports of an attempt that is over are not recorded"
@@ -360,7 +388,7 @@ class Ledger:
         if values is None:
             return None
         new = plain.values(values)
-        if new == self._state.trials[number].values:
+        if new == self.state.trials[number].values:
             return None
         self._observed.forget()
         return new

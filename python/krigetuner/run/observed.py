@@ -52,9 +52,12 @@ class Observed:
         self._stale.clear()
         for number in range(self._seen, len(state.trials)):
             record = state.trials[number]
-            if space.contains(record.values):
-                self._slots[number] = len(self._rows)
-                self._rows.append(_observe(record, space.complete(record.values), direction))
+            try:
+                values = space.complete(record.values)
+            except ValueError:  # outside of the present space: kept and shown, not learned from
+                continue
+            self._slots[number] = len(self._rows)
+            self._rows.append(_observe(record, values, direction))
         if self._history is None or self._seen != len(state.trials):
             self._history = History(self._rows)
         self._seen = len(state.trials)

@@ -15,6 +15,9 @@ from krigetuner.errors import StoreError
 DATABASE = "study.sqlite"
 """Name of the default database in a project directory."""
 
+MARK = ".krigetuner"
+"""Name of the empty file that says that a trial's directory was made by us."""
+
 _RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$")
 
 
@@ -43,7 +46,9 @@ def trial_directory(project: str | Path, trial_id: str, create: bool = False) ->
     path = Path(project) / f"trial_{safe_name(trial_id)}"
     if create:
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            if not path.is_dir():
+                path.mkdir(parents=True, exist_ok=True)
+                (path / MARK).touch()
         except OSError as error:
             raise StoreError(
                 f"directory: expected one that can be written, got {path} ({error.strerror}); "
@@ -75,19 +80,24 @@ def remove_leftovers(directory: str | Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def remove_study_files(project: str | Path, trial_ids: Iterable[str]) -> None:
-    """Removes our own files from a project directory: the database and these trials' directories; nothing else.
+def remove_study_files(project: str | Path, trial_ids: Iterable[str], database: bool = True) -> None:
+    """Removes our own files from a project directory and leaves everything else.
+
+    Args:
+        trial_ids: trials whose directories are known to be ours; those that bear our mark go too.
+        database: False to leave `study.sqlite` alone.
 
     Raises:
         StoreError: something could not be removed.
     """
     root = Path(project)
+    known = {f"trial_{safe_name(i)}" for i in trial_ids}
     try:
-        for trial_id in trial_ids:
-            path = trial_directory(root, trial_id)
-            if path.is_dir() and not path.is_symlink():
+        for path in sorted(root.glob("trial_*")):
+            ours = path.name in known or (path / MARK).is_file()
+            if ours and path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-        for suffix in ("-shm", "-wal", "-journal", ""):
+        for suffix in ("-shm", "-wal", "-journal", "") if database else ():
             (root / (DATABASE + suffix)).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(

@@ -1,0 +1,62 @@
+"""Where a search keeps its record: memory, the project directory, or a database that was named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from krigetuner.errors import StoreError, StudyLocked
+from krigetuner.store.artifacts import DATABASE, remove_study_files
+from krigetuner.store.connection import Durability
+from krigetuner.store.database import DatabaseStore
+from krigetuner.store.memory import MemoryStore
+from krigetuner.store.protocol import Store
+
+
+def open_store(
+    project: str | Path,
+    storage: str | None = None,
+    overwrite: bool = False,
+    durability: Durability = "normal",
+) -> Store:
+    """Opens the record of the search in a project directory.
+
+    Args:
+        project: the project directory; its last part names the study in a shared database.
+        storage: None for `study.sqlite` in the project directory, "memory", a path, or a SQLAlchemy URL.
+        overwrite: True to remove what was recorded before: our own files and rows, nothing else.
+
+    Raises:
+        StoreError: it cannot be opened, or written.
+        StudyLocked: another live process conducts the search, to be overwritten or not.
+    """
+    root = Path(project)
+    if storage == "memory":
+        if overwrite:
+            remove_study_files(root, [], database=False)
+        return MemoryStore()
+    if storage is None:
+        if overwrite:
+            _remove_recorded(root, durability)
+        return DatabaseStore(root / DATABASE, durability=durability)
+    store = DatabaseStore(storage, root.absolute().name, durability)
+    if overwrite:
+        ids = [record.trial_id for record in store.state().trials.values()]
+        store.erase()
+        remove_study_files(root, ids, database=False)
+    return store
+
+
+def _remove_recorded(root: Path, durability: Durability) -> None:
+    """Removes the study of a project directory, unless somebody conducts it."""
+    ids: list[str] = []
+    if (root / DATABASE).exists():
+        try:
+            store = DatabaseStore(root / DATABASE, durability=durability)
+        except StudyLocked:
+            raise
+        except StoreError:
+            ids = []  # not readable; the trials' directories are known by their marks
+        else:
+            ids = [record.trial_id for record in store.state().trials.values()]
+            store.close()
+    remove_study_files(root, ids)

@@ -1,0 +1,72 @@
+"""Which configurations a history holds, kept up to date at the cost of what is new."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from krigetuner.search.protocol import Done, Wait
+from krigetuner.space.space import Space
+from krigetuner.trial.history import History, Observation
+
+_CHUNK = 256
+
+
+class SeenConfigurations:
+    """The keys of the configurations in a history.
+
+    It is a cache of a pure function of (space, history): `update` compares the observations with those of the last call by
+    identity and computes keys for the others only.
+
+    Attributes:
+        generation: counts the times that configurations were forgotten; while it stays, the set only grows.
+    """
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self._space: Space | None = None
+        self._observations: tuple[Observation, ...] = ()
+        self._keys: list[str] = []
+        self._counts: Counter[str] = Counter()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._counts
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def update(self, space: Space, history: History) -> None:
+        """Makes this the configurations of `history`, named as `space` names them."""
+        observations = tuple(history)
+        if space is not self._space or len(observations) < len(self._observations):
+            self._space, self._observations, self._keys, self._counts = space, (), [], Counter()
+            self.generation += 1
+        for start in range(0, len(observations), _CHUNK):
+            new = observations[start : start + _CHUNK]
+            if new != self._observations[start : start + _CHUNK]:
+                self._replace(space, start, new)
+        self._observations = observations
+
+    def _replace(self, space: Space, start: int, observations: tuple[Observation, ...]) -> None:
+        for index, observation in enumerate(observations, start):
+            if index < len(self._keys):
+                if observation.values == self._observations[index].values:
+                    continue
+                self._forget(self._keys[index])
+                self._keys[index] = space.key(observation.values)
+            else:
+                self._keys.append(space.key(observation.values))
+            self._counts[self._keys[index]] += 1
+
+    def _forget(self, key: str) -> None:
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]
+            self.generation += 1
+
+
+def nothing_left(history: History, tried: str) -> Wait | Done:
+    """The answer when every configuration has been tried: a running trial may still discover hyperparameters."""
+    running = len(history.in_phase("running"))
+    if running:
+        return Wait(f"{tried}; waiting for {running} running trial{'s' if running > 1 else ''}")
+    return Done(f"the search space is exhausted: {tried}")

@@ -1,0 +1,182 @@
+"""The oracles that come with the package: each asks one algorithm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from krigetuner.errors import BackendUnavailable
+from krigetuner.search.bayesian import DEFAULT_ALPHA, BayesianSearch
+from krigetuner.search.grid_search import GridSearch
+from krigetuner.search.protocol import Algorithm, Done, Wait
+from krigetuner.search.random_search import RandomSearch
+from krigetuner.space.recorder import HyperParameters
+from krigetuner.trial.trial import TrialStatus
+from krigetuner.tuners import options
+from krigetuner.tuners.oracle import Oracle
+
+
+class AlgorithmOracle(Oracle):
+    """An oracle whose trials come from an algorithm; subclasses define `_make_algorithm`."""
+
+    _algorithm: tuple[Any, Algorithm] | None = None
+
+    def _make_algorithm(self) -> Algorithm:
+        """The algorithm, for the present seed and options."""
+        raise NotImplementedError
+
+    def _algorithm_key(self) -> Any:
+        """What the algorithm is made from: it is made again when this changes."""
+        return self.seed
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Asks the algorithm for the values of a new trial; see `Oracle.populate_space`."""
+        if self._algorithm is None or self._algorithm[0] != self._algorithm_key():
+            self._algorithm = (self._algorithm_key(), self._make_algorithm())
+        space = self._definitions.space()
+        answer = self._algorithm[1].ask(space, self._ledger.history(space), 1)
+        if isinstance(answer, Wait):
+            return {"status": TrialStatus.IDLE, "values": None, "message": answer.reason}
+        if isinstance(answer, Done):
+            return {"status": TrialStatus.STOPPED, "values": None, "message": answer.reason}
+        self._origin = answer[0].origin
+        return {"status": TrialStatus.RUNNING, "values": dict(answer[0].values)}
+
+
+class RandomSearchOracle(AlgorithmOracle):
+    """Random values, no configuration twice while another is left. See `Oracle` for the arguments."""
+
+    algorithm_name = "random"
+
+    def __init__(
+        self,
+        objective: Any = None,
+        max_trials: int | None = 10,
+        seed: int | None = None,
+        hyperparameters: HyperParameters | None = None,
+        allow_new_entries: bool = True,
+        tune_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int | None = 3,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            objective=objective,
+            max_trials=max_trials,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            allow_new_entries=allow_new_entries,
+            tune_new_entries=tune_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+            **kwargs,
+        )
+
+    def _make_algorithm(self) -> Algorithm:
+        return RandomSearch(self.seed)
+
+
+class GridSearchOracle(AlgorithmOracle):
+    """Every combination in KerasTuner's order, the defaults first. See `Oracle` for the arguments."""
+
+    algorithm_name = "grid"
+
+    def __init__(
+        self,
+        objective: Any = None,
+        max_trials: int | None = None,
+        seed: int | None = None,
+        hyperparameters: HyperParameters | None = None,
+        allow_new_entries: bool = True,
+        tune_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int | None = 3,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            objective=objective,
+            max_trials=max_trials,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            allow_new_entries=allow_new_entries,
+            tune_new_entries=tune_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+            **kwargs,
+        )
+
+    def _make_algorithm(self) -> Algorithm:
+        return GridSearch()
+
+
+class BayesianOptimizationOracle(AlgorithmOracle):
+    """Gaussian-process search. See `Oracle` for the other arguments.
+
+    Args:
+        num_initial_points: trials before the model is used; None for the dimensions + 1, between 4 and 10.
+        alpha: variance of the noise in the standardised objective; at its default the noise is learned.
+        beta: weight of the standard deviation in the confidence bound ("ucb").
+        acquisition: "auto", "ucb", "ei", "logei", "pi" or "thompson".
+        kappa: another name of `beta`.
+        xi: improvement that "ei", "logei" and "pi" ask for, in standard deviations of the objective.
+    """
+
+    algorithm_name = "bayesian"
+
+    def __init__(
+        self,
+        objective: Any = None,
+        max_trials: int | None = 10,
+        num_initial_points: int | None = None,
+        alpha: float = DEFAULT_ALPHA,
+        beta: float = 2.6,
+        seed: int | None = None,
+        hyperparameters: HyperParameters | None = None,
+        allow_new_entries: bool = True,
+        tune_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int | None = 3,
+        *,
+        acquisition: str = "auto",
+        kappa: float | None = None,
+        xi: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        self.num_initial_points = options.whole_number(
+            "num_initial_points", num_initial_points, 1, "None takes a number that suits the dimensions"
+        )
+        self.alpha = options.real_number("alpha", alpha, 0.0, f"the default, {DEFAULT_ALPHA:g}, lets the noise be learned")
+        self.beta = options.exploration(beta, kappa)
+        self.acquisition = options.acquisition_name(acquisition)
+        self.xi = options.real_number("xi", xi, 0.0, "0 asks for any improvement")
+        super().__init__(
+            objective=objective,
+            max_trials=max_trials,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            allow_new_entries=allow_new_entries,
+            tune_new_entries=tune_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+            **kwargs,
+        )
+
+    def _make_algorithm(self) -> Algorithm:
+        return BayesianSearch(self.seed, **self._own_options())
+
+    def _algorithm_key(self) -> Any:
+        return self.seed, tuple(self._own_options().values())
+
+    def _own_options(self) -> dict[str, Any]:
+        names = ("num_initial_points", "alpha", "acquisition", "beta", "xi")
+        return {name: getattr(self, name) for name in names}
+
+    def _options(self) -> dict[str, Any]:
+        return {**super()._options(), **self._own_options()}
+
+    def _backend_name(self) -> str:
+        from krigetuner.backend.registry import get_backend
+
+        try:
+            return get_backend().name
+        except BackendUnavailable:
+            return "unavailable"  # said aloud by the first suggestion that needs it

@@ -1,0 +1,98 @@
+"""Options of oracles and tuners, checked once, where they come in."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import random
+from typing import Any
+
+ACQUISITIONS = ("auto", "ucb", "ei", "logei", "pi", "thompson")
+
+
+def whole_number(name: str, value: Any, least: int | None, advice: str, optional: bool = True) -> int | None:
+    """`value` as an int.
+
+    Args:
+        name: the argument's name, for the message.
+        value: what the caller gave.
+        least: the smallest one allowed, None for no bound.
+        advice: what to do instead, for the message.
+        optional: whether None is allowed.
+
+    Raises:
+        TypeError: `value` is not a whole number.
+        ValueError: it is too small.
+    """
+    if value is None and optional:
+        return None
+    allowed = "a whole number" + ("" if least is None else f" of at least {least}") + (" or None" if optional else "")
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        if isinstance(value, float) and value.is_integer():
+            return whole_number(name, int(value), least, advice, optional)
+        raise TypeError(f"{name}: expected {allowed}, got {value!r}; {advice}")
+    if least is not None and value < least:
+        raise ValueError(f"{name}: expected {allowed}, got {value!r}; {advice}")
+    return int(value)
+
+
+def real_number(name: str, value: Any, least: float, advice: str, above: bool = False) -> float:
+    """`value` as a finite float of at least `least`, or above it.
+
+    Raises:
+        TypeError: `value` is not a number.
+        ValueError: it is out of range, infinite or not a number.
+    """
+    bound = "" if least == -math.inf else f" {'above' if above else 'of at least'} {least:g}"
+    message = f"{name}: expected a finite number{bound}, got {value!r}; {advice}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    if not math.isfinite(value) or value < least or (above and value == least):
+        raise ValueError(message)
+    return float(value)
+
+
+def seed_or_random(seed: Any) -> int:
+    """The seed as an int; a random one for None. 0 is a seed like any other."""
+    given = whole_number("seed", seed, None, "leave it out for a random one")
+    return random.randrange(1, 2**31) if given is None else given
+
+
+def time_limit(max_time: Any) -> float | None:
+    """`max_time` in seconds, None for no limit."""
+    if max_time is None:
+        return None
+    return real_number("max_time", max_time, 0.0, "give seconds, or None for no limit", above=True)
+
+
+def target_score(target: Any) -> float | None:
+    """The objective's value that ends the search, None for none."""
+    if target is None:
+        return None
+    return real_number("target", target, -math.inf, "give the objective's value that is good enough, or None")
+
+
+def acquisition_name(acquisition: Any) -> str:
+    """The lower-case name of a known acquisition.
+
+    Raises:
+        ValueError: it is none of `ACQUISITIONS`.
+    """
+    name = acquisition.lower() if isinstance(acquisition, str) else acquisition
+    if name not in ACQUISITIONS:
+        raise ValueError(
+            f"acquisition: expected one of {', '.join(map(repr, ACQUISITIONS))}, got {acquisition!r}; "
+            "leave it out for 'auto'"
+        )
+    return str(name)
+
+
+def exploration(beta: Any, kappa: Any) -> float:
+    """The weight of the standard deviation in the confidence bound; `kappa` is another name of `beta`."""
+    name, value = ("beta", beta) if kappa is None else ("kappa", kappa)
+    return real_number(name, value, 0.0, "larger explores more; KerasTuner's default is 2.6")
+
+
+def trial_name(number: int, max_trials: int | None) -> str:
+    """KerasTuner's trial id: the count of trials, padded with zeros to the width of `max_trials` (four for None)."""
+    return str(number).zfill(len(str(max_trials)))

@@ -1,0 +1,300 @@
+"""Which study an oracle works on: its options and space, and the ledger that they are recorded in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from krigetuner.run.ledger import Ledger
+from krigetuner.space.recorder import HyperParameters
+from krigetuner.store.memory import MemoryStore
+from krigetuner.trial.history import Origin
+from krigetuner.trial.objective import create_objective
+from krigetuner.tuners import options, project
+from krigetuner.tuners.internals import OracleInternals
+from krigetuner.tuners.search_space import SearchSpace
+from krigetuner.tuners.synchronized import synchronized
+from krigetuner.tuners.trial import Trial, trial_of
+
+STATE, SPACE = "oracle", "search_space"
+DERIVED = ("ongoing_trials", "hyperparameters", "start_order", "end_order", "run_times", "retry_queue", "seed", "tried_so_far", "id_to_hash")
+"""Parts of KerasTuner's oracle state that follow from the record of the trials."""
+
+
+class OracleStudy(OracleInternals):
+    """The part of `Oracle` that opens, records and reloads; see there for the arguments."""
+
+    algorithm_name = "custom"
+
+    def __init__(
+        self,
+        objective: Any = None,
+        max_trials: int | None = None,
+        hyperparameters: HyperParameters | None = None,
+        allow_new_entries: bool = True,
+        tune_new_entries: bool = True,
+        seed: int | None = None,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int | None = 3,
+        *,
+        max_time: float | None = None,
+        target: float | None = None,
+        storage: str | None = None,
+    ) -> None:
+        self.objective = create_objective(objective)
+        self.max_trials = options.whole_number("max_trials", max_trials, 1, "None means no limit")
+        self._definitions = SearchSpace(hyperparameters, allow_new_entries, tune_new_entries)
+        self.seed_given = seed is not None
+        self.seed = options.seed_or_random(seed)
+        retries = options.whole_number("max_retries_per_trial", max_retries_per_trial, 0, "0 runs each trial once", optional=False)
+        self.max_retries_per_trial: int = retries or 0
+        self.max_consecutive_failed_trials = options.whole_number(
+            "max_consecutive_failed_trials", max_consecutive_failed_trials, 1, "None never gives up"
+        )
+        self.max_time, self.target = options.time_limit(max_time), options.target_score(target)
+        self.storage = storage
+        self.trials: dict[str, Trial] = {}
+        self.ongoing_trials: dict[str, Trial] = {}
+        self.start_order: list[str] = []
+        self.end_order: list[str] = []
+        self.tuner_ids: set[str] = set()
+        self.directory: str | Path | None = None
+        self.project_name: str | None = None
+        self.stop_reason: str | None = None
+        self.multi_worker, self.should_report = False, True
+        self._begun: float | None = None
+        self._ended_here: list[str] = []
+        self._origin: Origin | None = None
+        self._verbose = 1
+        self._opened: Ledger | None = None
+        self._kept = False
+        self._settled = False
+        self._given: dict[str, str] = {}
+        self._uncounted = 0
+        self._recorded_space: Any = None
+        self._recorded_state: Mapping[str, Any] | None = None
+        super().__init__()
+
+    @property
+    def verbose(self) -> int:
+        """0 is silent; "auto" counts as 1."""
+        return self._verbose
+
+    @verbose.setter
+    def verbose(self, value: int | str) -> None:
+        self._verbose = 1 if value == "auto" else int(value)
+
+    # --- the search space
+
+    @property
+    def hyperparameters(self) -> HyperParameters:
+        """The search space as it is known now."""
+        return self._definitions.recorder
+
+    @hyperparameters.setter
+    def hyperparameters(self, hyperparameters: HyperParameters) -> None:
+        self._definitions.recorder = hyperparameters
+
+    @property
+    def allow_new_entries(self) -> bool:
+        """Whether code may ask for hyperparameters that are not known."""
+        return self._definitions.allow_new_entries
+
+    @allow_new_entries.setter
+    def allow_new_entries(self, allowed: bool) -> None:
+        self._definitions.allow_new_entries = allowed
+
+    @property
+    def tune_new_entries(self) -> bool:
+        """Whether new hyperparameters enter the search, or keep their defaults."""
+        return self._definitions.tune_new_entries
+
+    @tune_new_entries.setter
+    def tune_new_entries(self, tuned: bool) -> None:
+        self._definitions.tune_new_entries = tuned
+
+    def get_space(self) -> HyperParameters:
+        """A copy of the search space as it is known now."""
+        return self.hyperparameters.copy()
+
+    def update_space(self, hyperparameters: HyperParameters) -> None:
+        """Adds the hyperparameters that are not known yet.
+
+        Raises:
+            RuntimeError: there are some, and `allow_new_entries` is False.
+        """
+        self._definitions.add(hyperparameters)
+        if self._settled:
+            self._definitions.report()
+            self._record_space()
+
+    def _code_space(self) -> HyperParameters:
+        """The search space without what only an earlier run defined."""
+        return self._definitions.defined_by_code()
+
+    def _settle_space(self) -> None:
+        """Ends the code's definitions before the first trial: what an earlier run had beside them is judged now."""
+        if not self._settled:
+            defined = sorted(set(self._definitions.settle()))
+            self._settled = True
+            if list(self._ledger.state.saved.get(SPACE, {}).get("initial", [])) != defined:
+                self._ledger.save_state(SPACE, {"initial": defined})
+        self._record_space()
+
+    def _record_space(self) -> None:
+        space = self._definitions.space()
+        if space is not self._recorded_space:
+            missing = self._definitions.unrecorded(self._ledger.state.parameters.values())
+            if missing is not None:
+                self._ledger.grow_space(*missing)
+            self._recorded_space = space
+
+    # --- the record
+
+    @property
+    def _ledger(self) -> Ledger:
+        """The record of the study, in memory until there is a project directory."""
+        if self._opened is None:
+            self._open(Ledger(MemoryStore()), self.project_name or "memory")
+        return self._opened  # type: ignore[return-value]
+
+    @synchronized
+    def _set_project_dir(
+        self, directory: str | Path | None, project_name: str | None, overwrite: bool = False, storage: str | None = None
+    ) -> None:
+        """Opens the study in a project directory, and goes on with it if it is there.
+
+        What was recorded in memory is carried over.
+
+        Args:
+            directory: of the projects; the present one for None.
+            project_name: directory in it; "untitled_project" for None.
+            overwrite: removes our own files of an earlier search first.
+            storage: as in the constructor, and instead of it.
+
+        Raises:
+            StudyMismatch: an unrelated search is kept there.
+            StoreError: it cannot be written or read; StudyLocked: another process conducts it.
+        """
+        storage = storage or self.storage
+        self.directory, self.project_name = directory or ".", project_name or "untitled_project"
+        if storage == "memory":
+            return
+        from krigetuner.store.project import open_store
+
+        store = open_store(project.project_path(directory, project_name), storage, overwrite)
+        earlier, ledger = self._opened, Ledger(store)
+        try:
+            if earlier is None or not earlier.state.position:
+                self._open(ledger, self.project_name)
+            elif not ledger.state.position:
+                ledger.carry_over(earlier)
+                self._opened = ledger
+            else:
+                project.check_carried(earlier)
+                self._open(ledger, self.project_name)
+                project.repeat(earlier, self)
+        except BaseException:
+            ledger.close()
+            raise
+        self._kept = True
+
+    def _open(self, ledger: Ledger, name: str) -> None:
+        """Opens the study of a ledger and takes its trials over."""
+        known = ledger.state.position > 0
+        ledger.open(
+            name,
+            self.objective,
+            self.algorithm_name,
+            self._options(),
+            backend=self._backend_name(),
+            seed=None if known and not self.seed_given else self.seed,
+            parameters=self.hyperparameters.get_config()["space"],
+            version=project.version(),
+        )
+        self._opened, self._settled, self._recorded_space = ledger, False, None
+        state = ledger.state
+        self.seed = self._seed_state = self.seed if state.seed is None else state.seed
+        self._definitions.load(state.parameters.values(), state.saved.get(SPACE, {}).get("initial", []))
+        if known:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Makes the trials of the record this oracle's."""
+        state = self._ledger.state
+        self.ongoing_trials, self._id_to_hash, self._tried_so_far = {}, {}, set()
+        self.trials = {r.trial_id: trial_of(r, self._definitions, self.objective) for r in state.trials.values()}
+        self.start_order = list(self.trials)
+        self.end_order = [state.trials[number].trial_id for number in state.ended]
+        for record in state.trials.values():
+            self._remember(record.trial_id, record.values)
+        given = [r for r in state.trials.values() if not r.counted]
+        self._given = {self._observation_key(r.values, r.metrics): r.trial_id for r in given}
+        self._uncounted = len(given)
+        if STATE in state.saved:
+            self.set_state({**OracleStudy.get_state(self), **state.saved[STATE]})
+
+    def _options(self) -> dict[str, Any]:
+        """What is recorded of the options, to be compared when the study is opened again."""
+        names = ("max_trials", "max_retries_per_trial", "max_consecutive_failed_trials", "max_time", "target")
+        return {name: getattr(self, name) for name in (*names, "allow_new_entries", "tune_new_entries")}
+
+    def _backend_name(self) -> str:
+        """The backend that suggestions are made with; empty when none is needed."""
+        return ""
+
+    def save(self) -> None:
+        """Records the state of a user's own oracle; everything else is recorded when it happens."""
+        own = type(self).get_state is not OracleStudy.get_state
+        state = self.get_state() if own else {"seed_state": self._seed_state}
+        kept = {name: value for name, value in state.items() if name not in DERIVED}
+        if kept != (self._recorded_state or {"seed_state": self.seed}):
+            self._ledger.save_state(STATE, kept)
+            self._recorded_state = dict(self._ledger.state.saved[STATE])
+
+    def reload(self) -> None:
+        """Opens the project directory's study again, as after a restart; in memory it does nothing."""
+        if self._opened is not None and self._kept:
+            self._opened.close()
+            self._opened = None
+            self._set_project_dir(self.directory, self.project_name)
+
+    def close(self) -> None:
+        """Gives the study back, so that another process may go on with it."""
+        if self._opened is not None:
+            self._opened.close()
+
+    def get_state(self) -> dict[str, Any]:
+        """The state as plain data, in KerasTuner's layout; subclasses add theirs, and get it back after a resume."""
+        return {
+            "ongoing_trials": {tuner_id: trial.trial_id for tuner_id, trial in self.ongoing_trials.items()},
+            "hyperparameters": self.hyperparameters.get_config(),
+            "start_order": list(self.start_order),
+            "end_order": list(self.end_order),
+            "run_times": {trial_id: trial.attempt + 1 for trial_id, trial in self.trials.items() if trial.attempt >= 0},
+            "retry_queue": [self._trial_id(number) for number in self._ledger.state.waiting],
+            "seed": self.seed,
+            "seed_state": self._seed_state,
+            "tried_so_far": sorted(self._tried_so_far),
+            "id_to_hash": dict(self._id_to_hash),
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over what cannot be told from the record; subclasses take over theirs."""
+        self._seed_state = state.get("seed_state", self._seed_state)
+
+    def _number(self, trial: Trial) -> int:
+        """The trial's count in the study."""
+        return self._ledger.state.numbers[trial.trial_id]
+
+    def _counted(self) -> int:
+        """How many trials count towards `max_trials`."""
+        return len(self.trials) - self._uncounted
+
+    def _observation_key(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
+        """What makes two observations the same."""
+        return self._compute_values_hash({**values, "": sorted(metrics.items())})
+
+    def _trial_id(self, number: int) -> str:
+        return self._ledger.state.trials[number].trial_id

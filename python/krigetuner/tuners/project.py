@@ -1,0 +1,45 @@
+"""Project directories of oracles, and what moves into them from memory."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from krigetuner.run.ledger import Ledger
+
+
+def project_path(directory: str | Path | None, project_name: str | None) -> Path:
+    """The project directory: `<directory or ".">/<project_name or "untitled_project">`."""
+    return Path(directory or ".") / (project_name or "untitled_project")
+
+
+def version() -> str:
+    """This package's version; "unknown" in a source tree that is not installed."""
+    try:
+        return metadata.version("krigetuner")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def check_carried(earlier: Ledger) -> None:
+    """Makes sure that what was recorded in memory can be added to a study that exists already.
+
+    Raises:
+        ValueError: trials were run in memory; they would have to be mixed with those recorded.
+    """
+    run = [r.trial_id for r in earlier.state.trials.values() if r.counted]
+    if run:
+        raise ValueError(
+            f"project directory: expected an oracle that has run no trials, got one with {len(run)}, and the directory "
+            "holds a search already; set the project directory before the first trial, choose another project_name, or "
+            "pass overwrite=True"
+        )
+
+
+def repeat(earlier: Ledger, oracle: Any) -> None:
+    """Adds the observations and the queue that were recorded in memory to an oracle's study."""
+    for record in earlier.state.trials.values():
+        oracle.add_observation(record.values, record.metrics)
+    for values in earlier.state.enqueued:
+        oracle.enqueue(values)

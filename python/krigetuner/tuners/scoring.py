@@ -1,0 +1,110 @@
+"""From metrics to the score of a trial."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from krigetuner.run import policy
+from krigetuner.trial.metrics import MetricsTracker
+from krigetuner.trial.objective import Objective
+from krigetuner.trial.trial import TrialStatus
+from krigetuner.tuners.trial import Trial, track
+
+
+def names_of(objective: Objective) -> list[str]:
+    """The metrics that an objective is made of."""
+    return list(getattr(objective, "name_to_direction", None) or [objective.name])
+
+
+def reported(metrics: Any, objective: Objective) -> dict[str, float]:
+    """Metrics as they were given to an oracle, and the objective's value if it is made of several.
+
+    Args:
+        metrics: numbers by name, or one number: the objective.
+
+    Raises:
+        TypeError: they are neither.
+        ValueError: the objective is not among them.
+    """
+    if not isinstance(metrics, Mapping):
+        metrics = {objective.name: metrics}
+    numbers = {str(name): _number(name, value) for name, value in metrics.items()}
+    if objective.has_value(numbers):
+        numbers[objective.name] = float(objective.get_value(numbers))
+    elif objective.name not in numbers:
+        raise missing(objective, numbers)
+    return numbers
+
+
+def missing(objective: Objective, found: Iterable[str]) -> ValueError:
+    """The error that says what the objective lacks, and what there is."""
+    expected, found = names_of(objective), sorted(found)
+    return ValueError(
+        f"Objective value missing in metrics reported to the Oracle, expected: {[n for n in expected if n not in found]}, "
+        f"found: {found}; report it, or name one of those found as the objective"
+    )
+
+
+def _number(name: object, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"metrics: expected a number for {name!r}, got {value!r:.80}; report scalars only"
+        ) from None
+
+
+def score_executions(trial: Trial, objective: Objective) -> None:
+    """Makes the means over a trial's executions its metrics.
+
+    Raises:
+        FatalValueError: an execution lacks the objective.
+    """
+    judgement = policy.judge(trial.executions, objective)
+    trial.metrics = MetricsTracker()
+    track(trial.metrics, {**judgement.metrics, objective.name: judgement.score}, judgement.step, objective)
+    trial.variance = judgement.variance
+
+
+def judge_score(trial: Trial, objective: Objective) -> None:
+    """Makes a completed trial INVALID when its score is NaN or infinitely good.
+
+    Raises:
+        ValueError: there is no score.
+    """
+    if trial.score is None:
+        raise ValueError(
+            f"score of trial {trial.trial_id}: expected a number, got None; report metrics, or set trial.score in score_trial"
+        )
+    trial.score = float(trial.score)
+    if policy.loss_of(trial.score, objective.direction) is None:
+        trial.status = TrialStatus.INVALID
+        trial.message = (
+            f"{objective.name}: expected a finite number, got {trial.score}; the trial does not count as a result. "
+            "Look for divergence (learning rate, log of zero, empty batches)."
+        )
+
+
+def best_of(trial: Trial, objective: Objective) -> tuple[float, int | float]:
+    """The best value of the objective and its step.
+
+    Raises:
+        ValueError: the objective was never reported.
+    """
+    if not trial.metrics.exists(objective.name):
+        raise missing(objective, trial.metrics.metrics)
+    best, step = trial.metrics.get_best_value(objective.name), trial.metrics.get_best_step(objective.name)
+    return (math.nan if best is None else best), (0 if step is None else step)
+
+
+def final_metrics(trial: Trial) -> dict[str, float]:
+    """Each metric at the step of the score, or at its last where it has no value there."""
+    final: dict[str, float] = {}
+    for name, history in trial.metrics.metrics.items():
+        observations = history.get_history()
+        at_best = [o for o in observations if o.step == trial.best_step] or observations[-1:]
+        if at_best:
+            final[name] = at_best[0].mean()
+    return final

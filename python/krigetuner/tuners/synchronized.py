@@ -1,0 +1,48 @@
+"""The lock of an oracle: one call at a time per object, from whatever thread."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from krigetuner.tuners.trial import Trial
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def synchronized(func: Method) -> Method:
+    """Lets one thread at a time into the decorated methods of the same oracle.
+
+    A method that holds the lock may call others, also those of its base class; the lock is given back when the method
+    raises. Calls on different oracles do not wait for each other. A method named `end_trial` also takes the old
+    arguments `(trial_id, status="COMPLETED")`, with a DeprecationWarning.
+    """
+
+    @functools.wraps(func)
+    def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if func.__name__ == "end_trial" and (kwargs.keys() & {"trial_id", "status"} or (args and isinstance(args[0], str))):
+            args, kwargs = (_ended_trial(self, *args, **kwargs),), {}
+        with lock_of(self):
+            return func(self, *args, **kwargs)
+
+    return cast("Method", locked)
+
+
+def lock_of(oracle: Any) -> threading.RLock:  # type: ignore[valid-type]
+    """The lock of one oracle, made at its first use; it goes when the oracle goes."""
+    lock = oracle.__dict__.get("_lock")
+    return oracle.__dict__.setdefault("_lock", threading.RLock()) if lock is None else lock
+
+
+def _ended_trial(oracle: Any, trial_id: str, status: str = "COMPLETED") -> Trial:
+    warnings.warn(
+        "end_trial(trial_id, status): expected end_trial(trial); set trial.status and hand over the trial itself",
+        DeprecationWarning,
+        stacklevel=4,
+    )
+    trial: Trial = oracle.get_trial(trial_id)
+    trial.status = status
+    return trial

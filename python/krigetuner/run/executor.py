@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import traceback
+from typing import Literal, Protocol
 
-from krigetuner.run.messages import Deliver, Job
+from krigetuner.errors import FailedTrialError, FatalError
+from krigetuner.run.messages import Deliver, Failed, Job
 
 
 class Executor(Protocol):
@@ -21,11 +23,26 @@ class Executor(Protocol):
         """Hands every report that is there to `deliver`, in order, in the caller's thread; returns their number.
 
         Waits up to `timeout` seconds for the first one (None: until there is one). An executor of this process runs
-        the submitted job here and delivers while it runs.
+        the submitted job here and delivers while it runs. An exception of `deliver` goes on to the caller.
         """
 
     def stop(self, number: int) -> None:
         """Asks the job of that trial to end early; it still gives its final report."""
 
     def close(self) -> None:
-        """Ends what still runs and leaves nothing behind."""
+        """Ends what still runs and leaves nothing behind; a last `collect` still hands out what is owed."""
+
+
+def failure(job: Job, error: BaseException) -> Failed:
+    """The final report of a job whose `run` raised: the kind by the exception's class, the traceback as message."""
+    kind: Literal["invalid", "failed", "fatal", "interrupted"]
+    if isinstance(error, FatalError):
+        kind = "fatal"
+    elif isinstance(error, FailedTrialError):
+        kind = "failed"
+    elif isinstance(error, Exception):
+        kind = "invalid"
+    else:
+        kind = "interrupted"
+    message = "".join(traceback.format_exception(error))
+    return Failed(job.number, job.attempt, kind, message, error)

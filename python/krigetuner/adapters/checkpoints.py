@@ -1,0 +1,158 @@
+"""The files of a Keras trial: the best weights, how to build the model again, and where its training stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from krigetuner.store.artifacts import remove_leftovers, written_whole
+
+BEST = "checkpoint.weights.h5"
+BUILD = "build_config.json"
+STATE = "training.json"
+SHARE = 0.1
+"""At most this share of the time between two epochs goes into saving where the training stands."""
+
+
+class Checkpoints:
+    """Files in the directory of one trial. Each is written beside and renamed, so that a kill leaves the former one.
+
+    Args:
+        directory: of the trial; made with the first file.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        self.best = self.directory / BEST
+        self.build = self.directory / BUILD
+        self.state = self.directory / STATE
+        self._count = 0
+        self._saved = 0.0
+        self._cost = 0.0
+
+    def due(self) -> bool:
+        """Whether saving now costs little beside the time since it was done last."""
+        return time.monotonic() - self._saved >= self._cost / SHARE
+
+    def save_best(self, model: Any) -> None:
+        """Saves the weights as the trial's best."""
+        with written_whole(self.best) as path:
+            model.save_weights(str(path))
+        self.save_build(model)
+
+    def save_build(self, model: Any) -> None:
+        """Saves the shapes that a model without an input layer is built from."""
+        config = _build_config(model)
+        if config is not None:
+            _write(self.build, config)
+
+    def save_state(self, model: Any, state: Mapping[str, Any], best: bool) -> None:
+        """Saves where the training stands: weights with the optimizer's variables, and `state`.
+
+        The weights come first, then `state` that names them, then the link that makes them the trial's best: whenever a
+        kill comes, what `state` names is there.
+
+        Args:
+            model: that trains.
+            state: plain data.
+            best: whether these weights are the trial's best so far.
+        """
+        began = time.monotonic()
+        former = self._weights_files()
+        self._count += 1
+        weights = self.directory / f"training-{os.getpid()}-{self._count}.weights.h5"
+        with written_whole(weights) as path:
+            model.save_weights(str(path))
+        _write(self.state, {**state, "weights": weights.name, "build": _build_config(model), "is_best": best})
+        for path in former:
+            path.unlink(missing_ok=True)
+        if best:
+            self._make_best(weights)
+        self._saved = time.monotonic()
+        self._cost = self._saved - began
+
+    def _make_best(self, weights: Path) -> None:
+        """The same file under the name of the best weights."""
+        with written_whole(self.best) as path:
+            try:
+                os.link(weights, path)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(weights, path)
+        if not self.build.exists():
+            config = json.loads(self.state.read_text(encoding="utf-8")).get("build")
+            if config is not None:
+                _write(self.build, config)
+
+    def load_state(self) -> dict[str, Any] | None:
+        """Where the training stood; None when there is nothing to go on from."""
+        remove_leftovers(self.directory)
+        try:
+            state: dict[str, Any] = json.loads(self.state.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        weights = self.directory / state["weights"]
+        if not weights.exists():
+            return None
+        if state["is_best"]:
+            self._make_best(weights)
+        return state
+
+    def restore(self, model: Any, state: Mapping[str, Any]) -> None:
+        """Puts the weights and the optimizer's variables of `state` into a model."""
+        _load(model, self.directory / state["weights"], state.get("build"))
+
+    def load_best(self, model: Any) -> None:
+        """Puts the trial's best weights into a model.
+
+        Raises:
+            FileNotFoundError: none were saved, or they were not kept.
+        """
+        if not self.best.exists():
+            raise FileNotFoundError(f"checkpoint: expected the trial's best weights in {self.best}, got no such file")
+        config = json.loads(self.build.read_text(encoding="utf-8")) if self.build.exists() else None
+        _load(model, self.best, config)
+
+    def remove_state(self) -> None:
+        """Forgets where the training stood."""
+        self.state.unlink(missing_ok=True)
+        for path in self._weights_files():
+            path.unlink(missing_ok=True)
+
+    def remove_best(self) -> None:
+        """Removes the best weights, and the directory when nothing else is in it."""
+        self.best.unlink(missing_ok=True)
+        self.build.unlink(missing_ok=True)
+        if self.directory.is_dir() and not any(self.directory.iterdir()):
+            self.directory.rmdir()
+
+    def _weights_files(self) -> list[Path]:
+        return list(self.directory.glob("training-*.weights.h5"))
+
+
+def _load(model: Any, weights: Path, build: Mapping[str, Any] | None) -> None:
+    """Builds what is not built, the optimizer too, then loads."""
+    if not model.built and build is not None:
+        model.build_from_config(dict(build))
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    model.load_weights(str(weights))
+
+
+def _build_config(model: Any) -> Any:
+    """The model's build config as plain data, None where it has none."""
+    config = model.get_build_config()
+    try:
+        return json.loads(json.dumps(config))
+    except TypeError:  # shapes that are not plain data belong to models that build themselves
+        return None
+
+
+def _write(path: Path, data: Any) -> None:
+    with written_whole(path) as beside:
+        beside.write_text(json.dumps(data), encoding="utf-8")

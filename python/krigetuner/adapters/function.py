@@ -1,0 +1,154 @@
+"""What user code may return from a run, turned into executions: a number, a dict, a History, or lists of those."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from krigetuner.errors import FatalTypeError, FatalValueError
+from krigetuner.run.messages import Execution
+from krigetuner.trial.objective import DefaultObjective, MultiObjective, Objective
+
+KINDS = "one of float, dict, keras.callbacks.History, or a list of one of these types"
+
+
+def executions(results: Any, objective: Objective, source: str) -> tuple[Execution, ...]:
+    """The executions in what `source` returned, in order.
+
+    A number is the objective. A History counts with the epoch that is best for the objective, its first one when there
+    are several; epochs where the objective is NaN or infinite do not take part while another is finite.
+
+    Args:
+        results: what was returned.
+        objective: of the search.
+        source: the function's name, for messages.
+
+    Raises:
+        FatalTypeError: None, an unsupported type, a metric that is not a number, or no single number although the
+            objective was left unspecified.
+        FatalValueError: the objective is not there; the message lists what is. A list is empty.
+    """
+    if isinstance(results, list | tuple):
+        if not results:
+            raise FatalValueError(f"{source}: expected at least one result in the list, got []; return the metrics")
+        return tuple(e for r in results for e in executions(r, objective, source))
+    return (_execution(results, objective, source),)
+
+
+def _execution(result: Any, objective: Objective, source: str) -> Execution:
+    if isinstance(result, Execution):
+        return result
+    if result is None:
+        raise FatalTypeError(
+            f"The return value of {source} is None; expected {KINDS}. Did you forget to return the metrics?"
+        )
+    if isinstance(result, numbers.Real):
+        if isinstance(objective, MultiObjective):
+            raise FatalValueError(
+                f"{source}: expected a dict or a History with {names_of(objective)}, got the single number {result!r}; "
+                "a search with several objectives needs each of them by name"
+            )
+        return Execution({objective.name: float(result)})
+    if isinstance(objective, DefaultObjective) and not (isinstance(result, Mapping) and objective.name in result):
+        raise FatalTypeError(
+            f"Expected the return value of {source} to be a single float when `objective` is left unspecified, got "
+            f"{result!r} of type {type(result).__name__}; return a number or give the tuner an objective"
+        )
+    if isinstance(result, Mapping):
+        metrics = _numbers(result, source)
+        _require(metrics, objective, f"the returned dictionary from {source}", "as one of the keys")
+        return Execution(_with_total(metrics, objective))
+    if is_history(result):
+        return best_epoch(epochs_of(result), objective, f"the History from {source}")
+    raise FatalTypeError(
+        f"Expected the return value of {source} to be {KINDS}, got {result!r} of type {type(result).__name__}"
+    )
+
+
+def names_of(objective: Objective) -> list[str]:
+    """The metrics that an objective needs."""
+    parts = objective.objectives if isinstance(objective, MultiObjective) else [objective]
+    return [str(o.name) for o in parts]
+
+
+def is_history(result: Any) -> bool:
+    """Whether this looks like the History of a fit, of whichever Keras."""
+    return isinstance(getattr(result, "history", None), Mapping)
+
+
+def epochs_of(history: Any) -> list[tuple[int, dict[str, float]]]:
+    """The epochs of a History: number and metrics.
+
+    A metric that has fewer values than there are epochs (validation_freq) belongs to every second, third, ... epoch.
+    """
+    columns: dict[str, Sequence[Any]] = dict(history.history)
+    length = max((len(c) for c in columns.values()), default=0)
+    numbered = list(getattr(history, "epoch", None) or [])
+    steps = numbered if len(numbered) == length else list(range(length))
+    rows: list[tuple[int, dict[str, float]]] = [(int(step), {}) for step in steps]
+    for name, column in columns.items():
+        stride = length // max(len(column), 1)
+        for i, value in enumerate(column):
+            if isinstance(value, numbers.Real) or getattr(value, "ndim", 1) == 0:
+                rows[(i + 1) * stride - 1][1][name] = float(value)
+    return rows
+
+
+def best_epoch(epochs: Sequence[tuple[int, Mapping[str, float]]], objective: Objective, source: str) -> Execution:
+    """The epoch that is best for the objective, as an execution.
+
+    Raises:
+        FatalValueError: no epoch has the objective.
+    """
+    seen: dict[str, float] = {name: value for _, metrics in epochs for name, value in metrics.items()}
+    _require(seen, objective, source, "in it")
+    able = [(step, metrics) for step, metrics in epochs if objective.has_value(metrics)]
+    step, metrics = min(able, key=lambda epoch: rank(objective.get_value(epoch[1]), objective.direction))
+    return Execution(_with_total(metrics, objective), step)
+
+
+def rank(value: float, direction: str | None) -> tuple[int, float]:
+    """Sort key of objective values, best first: finite ones, then infinitely bad, then NaN and infinitely good."""
+    loss = -value if direction == "max" else value
+    if math.isfinite(loss):
+        return 0, loss
+    return (1, 0.0) if loss == math.inf else (2, 0.0)
+
+
+def _numbers(result: Mapping[Any, Any], source: str) -> dict[str, float]:
+    """The metrics of a dict as floats."""
+    metrics: dict[str, float] = {}
+    for name, value in result.items():
+        try:
+            metrics[str(name)] = float(value)
+        except (TypeError, ValueError):
+            raise FatalTypeError(
+                f"{source}: expected a number for metric {name!r}, got {value!r} of type {type(value).__name__}; "
+                "return one number per metric"
+            ) from None
+    return metrics
+
+
+def _with_total(metrics: Mapping[str, float], objective: Objective) -> dict[str, float]:
+    """The metrics, and the total of several objectives under its own name."""
+    total = {objective.name: objective.get_value(metrics)} if isinstance(objective, MultiObjective) else {}
+    return {**metrics, **total}
+
+
+def _require(metrics: Mapping[str, float], objective: Objective, source: str, where: str) -> None:
+    missing = [name for name in names_of(objective) if name not in metrics]
+    if missing:
+        raise FatalValueError(
+            f"Expected {source} to have the specified objective, {', '.join(missing)}, {where}; "
+            f"it has {sorted(metrics)}" + advice(missing, metrics)
+        )
+
+
+def advice(missing: Sequence[str], present: Mapping[str, Any] | Sequence[str]) -> str:
+    """What to do about objectives that are not among the metrics, as the end of a message."""
+    validation = [m for m in missing if m.startswith("val_")]
+    if validation and not any(str(p).startswith("val_") for p in present):
+        return "; pass validation_data or validation_split to search(), or take an objective without 'val_'"
+    return "; compile the model with that metric, or name one of these as the objective"

@@ -1,0 +1,254 @@
+"""Keras models: built, checked, watched while they train. Keras itself is imported when the first model is built."""
+
+from __future__ import annotations
+
+import copy
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol
+
+import numpy as np
+
+from krigetuner.adapters.function import advice, names_of
+from krigetuner.errors import FailedTrialError, FatalTypeError, FatalValueError, MissingDependency
+from krigetuner.trial.objective import Objective
+
+
+def keras_module() -> Any:
+    """Keras, with the backend that the user chose.
+
+    Raises:
+        MissingDependency: it is not installed.
+    """
+    try:
+        import keras
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.split(".")[0] not in {"keras", "tensorflow", "jax", "torch"}:
+            raise
+        raise MissingDependency(
+            f"keras: expected Keras 3 and one of its backends, got {error}; pip install 'krigetuner[tensorflow]'"
+        ) from error
+    return keras
+
+
+class Watcher(Protocol):
+    """What is told about a fit."""
+
+    def train_begin(self, model: Any) -> None:
+        """A fit begins."""
+
+    def epoch_begin(self, model: Any, epoch: int, logs: Mapping[str, Any]) -> None:
+        """An epoch begins; epochs count from 0."""
+
+    def epoch_end(self, model: Any, epoch: int, logs: Mapping[str, Any]) -> None:
+        """An epoch has ended with these metrics."""
+
+    def train_end(self, model: Any) -> None:
+        """A fit has ended."""
+
+
+def watching_callback(watcher: Watcher) -> Any:
+    """A Keras callback that tells `watcher`."""
+    keras = keras_module()
+
+    class Watching(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+        def on_train_begin(self, logs: Any = None) -> None:
+            watcher.train_begin(self.model)
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            watcher.epoch_begin(self.model, epoch, logs or {})
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            watcher.epoch_end(self.model, epoch, logs or {})
+
+        def on_train_end(self, logs: Any = None) -> None:
+            watcher.train_end(self.model)
+
+    return Watching()
+
+
+def batch_callback(begin: Any, end: Any) -> Any:
+    """A Keras callback that calls `begin(model, batch, logs)` and `end(model, batch, logs)` around training batches."""
+    keras = keras_module()
+
+    class Batches(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            begin(self.model, batch, logs)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            end(self.model, batch, logs)
+
+    return Batches()
+
+
+def fresh_session() -> None:
+    """Frees what earlier models left behind."""
+    keras_module().utils.clear_session()
+    gc.collect()
+
+
+def seed_training(seed: int | None, execution: int) -> None:
+    """Seeds Python, numpy and the Keras backend for one execution; does nothing without a seed."""
+    if seed is not None:
+        keras_module().utils.set_random_seed(int(np.random.SeedSequence([seed, execution]).generate_state(1)[0]))
+
+
+def checked_model(model: Any, max_model_size: int | None) -> Any:
+    """The model itself, when it is one and not too large.
+
+    Raises:
+        FatalTypeError: it is no Keras model.
+        FailedTrialError: it has more trainable scalars than `max_model_size`.
+    """
+    if not isinstance(model, keras_module().Model):
+        hint = "did you forget `return model`?" if model is None else "return the compiled model"
+        raise FatalTypeError(
+            "Expected the model-building function, or HyperModel.build(), to return a valid Keras Model instance, got "
+            f"{model!r} of type {type(model).__name__}; {hint}"
+        )
+    size = sum(int(np.prod(v.shape)) for v in model.trainable_variables) if model.built else 0
+    if max_model_size is not None and size > max_model_size:
+        raise FailedTrialError(f"Oversized model: {size} trainable parameters where max_model_size is {max_model_size}")
+    return model
+
+
+def compile_again(model: Any, optimizer: Any, loss: Any, metrics: Any) -> None:
+    """Compiles the model with what the tuner was given in place of what the hypermodel chose."""
+    if optimizer is None and loss is None and metrics is None:
+        return
+    keras = keras_module()
+    config = model.get_compile_config() if getattr(model, "compiled", False) else None
+    former = keras.saving.deserialize_keras_object(config) if config else {}
+    if optimizer is not None and not isinstance(optimizer, str):
+        optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))  # each model needs its own
+    given = {"optimizer": optimizer, "loss": loss, "metrics": copy.deepcopy(metrics)}
+    kept = {k: v for k, v in former.items() if k in {*given, "loss_weights", "weighted_metrics", "run_eagerly"}}
+    model.compile(**{**kept, **{k: v for k, v in given.items() if v is not None}})
+
+
+def copied_callbacks(callbacks: Any) -> list[Any]:
+    """Copies of the user's callbacks for one execution.
+
+    Raises:
+        FatalValueError: one of them cannot be copied.
+    """
+    found = [] if callbacks is None else list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    copies = []
+    for callback in found:
+        try:
+            copies.append(copy.deepcopy(callback))
+        except Exception as error:
+            raise FatalValueError(
+                "All callbacks used during a search should be deep-copyable, since every execution gets its own; "
+                f"{callback!r} gave {type(error).__name__}: {error}; open files and locks in on_train_begin, or define "
+                "__deepcopy__"
+            ) from error
+    return copies
+
+
+def in_scope(strategy: Any) -> AbstractContextManager[Any]:
+    """The scope of a distribution strategy, or nothing."""
+    scope: AbstractContextManager[Any] = nullcontext() if strategy is None else strategy.scope()
+    return scope
+
+
+@contextmanager
+def bars_off(off: bool) -> Iterator[None]:
+    """Keeps Keras' progress bars, on unless told otherwise, out of the block."""
+    config = keras_module().config
+    if not off or not config.is_interactive_logging_enabled():
+        yield
+        return
+    config.disable_interactive_logging()
+    try:
+        yield
+    finally:
+        config.enable_interactive_logging()
+
+
+# --- the objective, before an epoch is spent ------------------------------------------------------------------------
+
+
+def check_validation(objective: Objective, fit_kwargs: Mapping[str, Any]) -> None:
+    """Refuses an objective on validation data when there are none.
+
+    Raises:
+        FatalValueError: neither validation_data nor validation_split is among the arguments of `fit`.
+    """
+    wanted = [name for name in names_of(objective) if name.startswith("val_")]
+    if wanted and fit_kwargs.get("validation_data") is None and not fit_kwargs.get("validation_split"):
+        raise FatalValueError(
+            f"objective: expected validation data for {', '.join(wanted)}, got neither validation_data nor "
+            f"validation_split in search(){advice(wanted, [])}"
+        )
+
+
+def check_metrics(objective: Objective, model: Any, callbacks: Sequence[Any]) -> None:
+    """Refuses an objective that the compiled model cannot produce, where that can be known before the first epoch.
+
+    It cannot for several outputs, for a model with its own training step, and when a callback of the user's may add to
+    the logs; the first epoch's logs tell then.
+
+    Raises:
+        FatalValueError: the message lists the metrics that there are.
+    """
+    known = compiled_names(model)
+    if known is None or any(not type(c).__module__.startswith("keras.") for c in callbacks):
+        return
+    missing = [name for name in names_of(objective) if name.removeprefix("val_") not in known]
+    if missing:
+        raise FatalValueError(
+            f"objective: expected {', '.join(missing)} among the metrics that the model is compiled with, got "
+            f"{sorted(known)}; compile the model with that metric, or name one of these"
+        )
+
+
+def compiled_names(model: Any) -> set[str] | None:
+    """Names that a fit of the model logs, without "val_"; None where they cannot be known."""
+    keras = keras_module()
+    own = any(getattr(type(model), n) is not getattr(keras.Model, n) for n in ("train_step", "compute_metrics"))
+    if own or not getattr(model, "compiled", False) or len(getattr(model, "outputs", None) or [None]) > 1:
+        return None
+    try:
+        config = model.get_compile_config() or {}
+    except (TypeError, ValueError):  # compiled with objects that cannot be serialised
+        return None
+    names = {"loss", *(m.name for m in model.metrics if m.name not in {"loss", "compile_metrics"})}
+    for metric in [*_listed(config.get("metrics")), *_listed(config.get("weighted_metrics"))]:
+        name = _metric_name(metric)
+        if name is None:
+            return None
+        names |= {name, f"weighted_{name}"}
+    return names
+
+
+def _listed(metrics: Any) -> list[Any]:
+    return [] if metrics is None else list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+
+
+def _metric_name(config: Any) -> str | None:
+    """The logged name of one metric of a compile config."""
+    if isinstance(config, str):
+        return config
+    if isinstance(config, Mapping):
+        inner = config.get("config")
+        name = inner.get("name") if isinstance(inner, Mapping) else inner
+        return name if isinstance(name, str) else None
+    return None
+
+
+def check_epoch(objective: Objective, metrics: Mapping[str, float], fit_kwargs: Mapping[str, Any]) -> None:
+    """Refuses an objective that is not among the first epoch's metrics.
+
+    Raises:
+        FatalValueError: the message lists what is there.
+    """
+    if int(np.size(fit_kwargs.get("validation_freq", 1))) != 1 or fit_kwargs.get("validation_freq", 1) != 1:
+        return
+    missing = [name for name in names_of(objective) if name not in metrics]
+    if missing:
+        raise FatalValueError(
+            f"objective: expected {', '.join(missing)} in the logs of an epoch, got {sorted(metrics)}"
+            f"{advice(missing, metrics)}"
+        )

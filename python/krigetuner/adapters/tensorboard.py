@@ -1,0 +1,54 @@
+"""TensorBoard: a directory of its own for each execution, and the hyperparameters in the HParams tab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from krigetuner.space.parameters import Boolean, Choice, Fixed, Float, HyperParameter, Int
+from krigetuner.space.recorder import HyperParameters
+
+
+def separate_logs(callbacks: Sequence[Any], trial_id: str, execution: int, hp: HyperParameters) -> list[Any]:
+    """Sends each TensorBoard callback to `log_dir/<trial_id>/execution<k>`.
+
+    Returns:
+        Callbacks to add: one that logs the hyperparameters, for each of them, where tensorboard and the TensorFlow
+        backend are there.
+    """
+    added: list[Any] = []
+    for callback in callbacks:
+        if type(callback).__name__ == "TensorBoard" and hasattr(callback, "log_dir"):
+            callback.log_dir = str(Path(str(callback.log_dir)) / str(trial_id) / f"execution{execution}")
+            added += _hparams_callback(callback.log_dir, trial_id, hp)
+    return added
+
+
+def _hparams_callback(log_dir: str, trial_id: str, hp: HyperParameters) -> list[Any]:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return []
+    try:
+        from tensorboard.plugins.hparams import api
+    except ModuleNotFoundError:
+        return []
+    values = {api.HParam(p.name, _domain(p, api)): hp.values[p.name] for p in hp.space if p.name in hp.values}
+    return [api.KerasCallback(writer=log_dir, hparams=values, trial_id=trial_id)]
+
+
+def _domain(parameter: HyperParameter, api: Any) -> Any:
+    """The range of a parameter in TensorBoard's terms."""
+    if isinstance(parameter, Boolean):
+        return api.Discrete([True, False])
+    if isinstance(parameter, Fixed):
+        return api.Discrete([parameter.value])
+    if isinstance(parameter, Choice) or getattr(parameter, "step", None) is not None:
+        values = list(parameter.values)
+        return api.Discrete(values, dtype=type(values[0]))
+    if isinstance(parameter, Int):
+        return api.IntInterval(parameter.min_value, parameter.max_value)
+    if isinstance(parameter, Float):
+        return api.RealInterval(float(parameter.min_value), float(parameter.max_value))
+    return None

@@ -1,0 +1,205 @@
+"""One attempt at a Keras trial: what its epochs report, which weights are the best, and where it stands.
+
+A trial that was cut short goes on from its last checkpointed epoch: executions that had finished are not run again, and
+the one that ran begins behind that epoch, with the weights, the optimizer and the History that it had.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from krigetuner.adapters.checkpoints import Checkpoints
+from krigetuner.adapters.context import TrialContext
+from krigetuner.adapters.function import executions, is_history, rank
+from krigetuner.trial.objective import Objective
+
+COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
+NO_EPOCH_LEFT = 2**31 - 1
+logger = logging.getLogger(__name__)
+
+
+class Training:
+    """Follows the executions of one attempt.
+
+    Args:
+        objective: of the search.
+        files: of the trial.
+        context: of the attempt; None outside of a search.
+
+    Attributes:
+        execution: the one that runs.
+        epochs: step and metrics of each of its epochs so far, those before an interruption too.
+        best: the objective's best value over all executions so far; None before the first.
+        fits: how often the present execution has called `model.fit`.
+    """
+
+    def __init__(self, objective: Objective, files: Checkpoints, context: TrialContext | None) -> None:
+        self.objective = objective
+        self.files = files
+        self.context = context
+        self.execution = 0
+        self.epochs: list[tuple[int, dict[str, float]]] = []
+        self.best: float | None = None
+        self.fits = 0
+        self.after_epoch: Callable[[Mapping[str, float]], None] | None = None
+        self._finished: list[Any] = []
+        self._callbacks: Sequence[Any] = ()
+        self._unfilled = False
+        self._from = self._resumable()
+
+    def _resumable(self) -> dict[str, Any] | None:
+        """The state of an attempt that was cut short. A first attempt has none: what lies there is another study's."""
+        if self.context is None or self.context.attempt == 0:
+            self.files.remove_state()
+            return None
+        state = self.files.load_state()
+        if state is not None:
+            self.best = state["best"]
+            self._finished = state["finished"]
+        return state
+
+    def finished(self) -> list[Any]:
+        """Results of the executions that had finished before an interruption."""
+        return [_restored(r) for r in self._finished]
+
+    def begin(self, execution: int, callbacks: Sequence[Any]) -> None:
+        """An execution begins; `callbacks` are the user's, as copied for it."""
+        self.execution, self.epochs, self.fits, self._callbacks = execution, [], 0, callbacks
+        if self.context is not None:
+            self.context.execution = execution
+
+    @property
+    def users(self) -> int:
+        """How many of an execution's callbacks are the user's; they come first."""
+        return len(self._callbacks)
+
+    def save_unwatched(self, model: Any, result: Any) -> None:
+        """Saves the weights of a training that kept our callback from `model.fit`, when its result is the best."""
+        if not self.fits:
+            found = executions(result, self.objective, "HyperModel.fit()")
+            if self._is_better(found[-1].metrics):
+                self.files.save_best(model)
+
+    def end(self, result: Any) -> None:
+        """An execution has returned its result."""
+        self._from = None
+        self._finished.append(_plain(result))
+
+    # --- what Keras tells --------------------------------------------------------------------------------------
+
+    def train_begin(self, model: Any) -> None:
+        """A fit begins; the first one after an interruption goes on where it was cut."""
+        self.fits += 1
+        if self.fits > 1:
+            self._from = None
+            self.files.remove_state()
+        elif self._from is not None and self._from["execution"] == self.execution:
+            self._go_on(model, self._from)
+        self._from = None
+
+    def _go_on(self, model: Any, state: Mapping[str, Any]) -> None:
+        if not hasattr(model, "_initial_epoch"):  # set by Keras for callbacks that resume, since 3.0
+            return
+        try:
+            self.files.restore(model, state)
+        except (OSError, ValueError, KeyError) as error:
+            logger.warning(
+                "the checkpoint of trial %s does not fit, it starts again: %s", self.files.directory.name, error
+            )
+            return
+        self.epochs = [(int(step), dict(metrics)) for step, metrics in state["epochs"]]
+        model._initial_epoch = NO_EPOCH_LEFT if state["stopped"] else self.epochs[-1][0] + 1
+        for callback, counters in zip(self._callbacks, state["callbacks"], strict=False):
+            for name, value in counters.items():
+                setattr(callback, name, value)
+        self._unfilled = True
+
+    def epoch_begin(self, model: Any) -> None:
+        """Gives the History of a fit that goes on the epochs it had before."""
+        if not self._unfilled:
+            return
+        self._unfilled = False
+        history = getattr(model, "history", None)
+        if history is not None and not history.history:
+            names = list(dict.fromkeys(name for _, metrics in self.epochs for name in metrics))
+            history.history = {n: [metrics[n] for _, metrics in self.epochs if n in metrics] for n in names}
+            history.epoch = [step for step, _ in self.epochs]
+
+    def epoch_end(self, model: Any, epoch: int, logs: Mapping[str, Any]) -> None:
+        """Reports an epoch, and saves what must not be lost."""
+        step = epoch if self.fits <= 1 else (self.epochs[-1][0] + 1 if self.epochs else 0)
+        metrics = {name: float(value) for name, value in logs.items() if getattr(value, "ndim", 0) == 0}
+        self.epochs.append((step, metrics))
+        if self.after_epoch is not None:
+            self.after_epoch(metrics)
+        better = self._is_better(metrics)
+        if self.context is not None:
+            self.context.report(step, metrics)
+            if self.context.should_stop():
+                model.stop_training = True
+        if self.fits > 1 or self.context is None:
+            if better:
+                self.files.save_best(model)
+        elif better or self.files.due():
+            self.files.save_state(model, self._state(model), better)
+
+    def train_end(self, model: Any) -> None:
+        """A fit has ended."""
+        self.epoch_begin(model)
+        if hasattr(model, "_initial_epoch"):
+            model._initial_epoch = None
+
+    def _is_better(self, metrics: Mapping[str, float]) -> bool:
+        """Whether the epoch is the trial's best; every epoch where the metrics do not tell."""
+        if not self.objective.has_value(metrics):
+            return True
+        value = float(self.objective.get_value(metrics))
+        direction = self.objective.direction
+        if self.best is not None and rank(value, direction) >= rank(self.best, direction):
+            return False
+        self.best = value
+        return True
+
+    def _state(self, model: Any) -> dict[str, Any]:
+        return {
+            "execution": self.execution,
+            "finished": self._finished,
+            "epochs": self.epochs,
+            "best": self.best,
+            "stopped": bool(getattr(model, "stop_training", False)),
+            "callbacks": [_counters(c) for c in self._callbacks],
+        }
+
+
+def _counters(callback: Any) -> dict[str, Any]:
+    """What EarlyStopping and ReduceLROnPlateau count."""
+    counters: dict[str, Any] = {}
+    for name in COUNTERS:
+        value = getattr(callback, name, None)
+        if isinstance(value, bool | int | float) or getattr(value, "ndim", None) == 0:
+            counters[name] = value if isinstance(value, bool | int | float) else float(value)  # type: ignore[arg-type]
+    return counters
+
+
+def _plain(result: Any) -> Any:
+    """A result as plain data."""
+    if is_history(result):
+        columns = {name: [float(v) for v in column] for name, column in result.history.items()}
+        return {"history": columns, "epoch": [int(e) for e in result.epoch]}
+    if isinstance(result, Mapping):
+        return {"metrics": {str(name): float(value) for name, value in result.items()}}
+    if isinstance(result, list | tuple):
+        return [_plain(r) for r in result]
+    return float(result)
+
+
+def _restored(data: Any) -> Any:
+    """A result from plain data; a History comes back as an object with `history` and `epoch`."""
+    if isinstance(data, list):
+        return [_restored(d) for d in data]
+    if isinstance(data, Mapping):
+        return data["metrics"] if "metrics" in data else SimpleNamespace(history=data["history"], epoch=data["epoch"])
+    return data

@@ -1,0 +1,199 @@
+"""What a search shows while it runs: a live line and table where they can be seen, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Mode = Literal["silent", "plain", "live"]
+
+
+@dataclass
+class Shown:
+    """The figures on display.
+
+    Attributes:
+        objective: the metric's name.
+        total: planned number of trials, None when not limited.
+        ended: trials that have ended, failed ones too.
+        best_score, best_trial, best_values: of the best trial so far; None and empty before the first.
+        trial_id, values, epoch, metrics: of the trial that runs; `epoch` is None before the first report.
+        began, trial_began: clock readings, seconds.
+    """
+
+    objective: str
+    total: int | None = None
+    ended: int = 0
+    best_score: float | None = None
+    best_trial: str | None = None
+    best_values: Mapping[str, Any] = field(default_factory=dict)
+    trial_id: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    epoch: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    trial_began: float = 0.0
+
+
+class Progress:
+    """Takes the news of a search and shows them.
+
+    Args:
+        mode: "silent", "plain" (one line per trial), or "live" (rich's live display).
+        shown: the figures to begin with.
+    """
+
+    def __init__(self, mode: Mode, shown: Shown) -> None:
+        self.mode = mode
+        self.shown = shown
+        self._live: Any = None
+
+    def open(self) -> None:
+        """Begins the display."""
+        self.shown.began = time.monotonic()
+        if self.mode == "live":
+            self._live = _live_display(self)
+            self._live.start()
+
+    def started(self, trial_id: str, values: Mapping[str, Any], total: int | None) -> None:
+        """A trial begins."""
+        s = self.shown
+        s.trial_id, s.values, s.total, s.epoch, s.metrics = trial_id, dict(values), total, None, {}
+        s.trial_began = time.monotonic()
+        self._say(f"Trial {trial_id} ({_of(s.ended + 1, total)}): {_assignments(values)}")
+
+    def reported(self, step: int, metrics: Mapping[str, float]) -> None:
+        """An epoch of the running trial has ended."""
+        self.shown.epoch, self.shown.metrics = step, dict(metrics)
+
+    def ended(self, status: str, score: float | None, message: str | None) -> None:
+        """The running trial has ended, or waits to be run again."""
+        s = self.shown
+        took = duration(time.monotonic() - s.trial_began)
+        if status in {"COMPLETED", "FAILED"}:
+            s.ended += 1
+        result = f"{s.objective} {number(score)}" if score is not None else status.lower()
+        best = "" if s.best_score is None else f"; best {number(s.best_score)} (trial {s.best_trial})"
+        self._say(f"Trial {s.trial_id} {result} after {took}{best}")
+        reason = last_line(message)
+        if reason and self.mode != "silent":
+            self._print(f"Trial {s.trial_id} {status.lower()}: {reason}")
+
+    def best(self, score: float | None, trial_id: str | None, values: Mapping[str, Any]) -> None:
+        """The best trial so far."""
+        self.shown.best_score, self.shown.best_trial, self.shown.best_values = score, trial_id, dict(values)
+
+    def close(self, reason: str = "") -> None:
+        """Ends the display."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        if reason and self.mode != "silent":
+            elapsed = duration(time.monotonic() - self.shown.began)
+            self._print(f"Search ended after {elapsed}: {reason}")
+
+    def _say(self, line: str) -> None:
+        if self.mode == "plain":
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        if self._live is not None:
+            self._live.console.print(line, markup=False, highlight=False)
+        else:
+            show(line)
+
+
+def mode_for(verbose: Any) -> Mode:
+    """The mode for `search(verbose=...)`: None or "auto" is live where that can be seen, 0 silent, else plain lines.
+
+    With an explicit 1 or 2 the training writes its own lines, which a live display would not stand.
+    """
+    if verbose is None or verbose == "auto":
+        return "live" if _is_interactive() else "plain"
+    return "plain" if int(verbose) else "silent"
+
+
+def _is_interactive() -> bool:
+    if "ipykernel" in sys.modules:
+        return True
+    return bool(getattr(sys.stdout, "isatty", lambda: False)())
+
+
+def show(text: str) -> None:
+    """Writes text that the user asked to see to the standard output."""
+    print(text, flush=True)
+
+
+def _live_display(progress: Progress) -> Any:
+    """A rich Live that draws `progress` four times a second."""
+    from rich.console import Console
+    from rich.live import Live
+
+    class View:
+        def __rich__(self) -> Any:
+            return _picture(progress.shown)
+
+    return Live(View(), console=Console(), refresh_per_second=4, transient=True)
+
+
+def _picture(s: Shown) -> Any:
+    """The progress line, and a table of the running trial's hyperparameters beside the best ones."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    now = time.monotonic()
+    line = Table.grid(padding=(0, 1))
+    head = [Text(f"Trial {_of(s.ended + 1, s.total)}", style="bold"), Text(duration(now - s.began), style="cyan")]
+    best = "" if s.best_score is None else f"best {s.objective} {number(s.best_score)} (trial {s.best_trial})"
+    bar = [ProgressBar(total=s.total, completed=min(s.ended, s.total), width=30)] if s.total else []
+    line.add_row(*head[:1], *bar, head[1], Text(best, style="green"))
+    table = Table(box=None, pad_edge=False)
+    for title, style in (("hyperparameter", ""), (f"trial {s.trial_id or ''}", "bold"), ("best so far", "green")):
+        table.add_column(title, style=style)
+    for name in [*s.values, *[n for n in s.best_values if n not in s.values]]:
+        table.add_row(Text(name), Text(number(s.values.get(name, "-"))), Text(number(s.best_values.get(name, "-"))))
+    epoch = "" if s.epoch is None else f"epoch {s.epoch + 1}: {_metrics(s)}"
+    return Group(
+        line, table, Text(f"running {duration(now - s.trial_began)}  {epoch}" if s.trial_id else "", style="dim")
+    )
+
+
+def _metrics(s: Shown) -> str:
+    """The last epoch's metrics, the objective first."""
+    names = sorted(s.metrics, key=lambda name: name != s.objective)
+    return "  ".join(f"{name} {number(s.metrics[name])}" for name in names[:6])
+
+
+def number(value: Any) -> str:
+    """A value for people: floats with five digits."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 3.2s, 4m 05s or 2h 03m."""
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m {rest:02d}s" if minutes < 60 else f"{minutes // 60}h {minutes % 60:02d}m"
+
+
+def last_line(message: str | None) -> str:
+    """The end of a traceback: the exception itself."""
+    lines = [line for line in (message or "").strip().splitlines() if line.strip()]
+    for line in reversed(lines):
+        if not line.startswith(" "):
+            return line
+    return lines[-1] if lines else ""
+
+
+def _of(count: int, total: int | None) -> str:
+    return f"{count} of {total}" if total is not None else str(count)
+
+
+def _assignments(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={number(value)}" for name, value in values.items()) or "no hyperparameters yet"

@@ -1,0 +1,251 @@
+"""The part of a tuner that knows no framework: a search over an oracle, its hooks and its results."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from krigetuner.run.loop import Loop
+from krigetuner.run.progress import Progress, Shown, mode_for, show
+from krigetuner.run.sequential import SequentialExecutor
+from krigetuner.store.artifacts import trial_directory
+from krigetuner.trial.trial import TrialRecord
+from krigetuner.tuners import summaries
+from krigetuner.tuners.discovery import discover
+from krigetuner.tuners.hypermodel import as_hypermodel
+from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.study import TunerStudy
+from krigetuner.tuners.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from krigetuner.space.recorder import HyperParameters
+
+
+class BaseTuner:
+    """Runs the trials of an oracle. Subclass it and define `run_trial` to tune anything.
+
+    The constructor finds the search space by building the hypermodel, then opens the project: a search that is recorded
+    in it goes on.
+
+    Args:
+        oracle: decides what to try.
+        hypermodel: a `HyperModel`, or a function `build(hp)`; may be left out when `run_trial` does not use it.
+        directory: where projects lie; default ".".
+        project_name: the project's directory in it; default "untitled_project".
+        overwrite: True forgets what is recorded there, and removes our own files only.
+        storage: None for a database in the project directory, "memory", or an SQLAlchemy URL.
+        **kwargs: `logger` is accepted and ignored, as in KerasTuner.
+
+    Raises:
+        ValueError: `oracle` is not an `Oracle`, or an argument is not known.
+        StudyMismatch: the project holds an unrelated search.
+        StoreError: the project cannot be opened.
+    """
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        hypermodel: Any = None,
+        directory: str | Path | None = None,
+        project_name: str | None = None,
+        overwrite: bool = False,
+        *,
+        storage: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(oracle, Oracle):
+            raise ValueError(
+                f"Expected `oracle` argument to be an instance of `Oracle`, got {oracle!r} of type "
+                f"{type(oracle).__name__}; make one, for instance RandomSearchOracle(objective=...)"
+            )
+        self.logger = kwargs.pop("logger", None)
+        if self.logger is not None:
+            warnings.warn("The `logger` argument is no longer supported and ignored", DeprecationWarning, stacklevel=2)
+        if kwargs:
+            raise ValueError(
+                f"Unrecognized arguments {sorted(kwargs)} for {type(self).__name__}; arguments of the training belong "
+                "into search()"
+            )
+        self.oracle = oracle
+        self.hypermodel = as_hypermodel(hypermodel)
+        self.directory = str(directory or ".")
+        self.project_name = project_name or "untitled_project"
+        self.tuner_id = getattr(self, "tuner_id", None) or "tuner0"
+        self._open(overwrite, storage)
+
+    def _open(self, overwrite: bool, storage: str | None) -> None:
+        """The one step of the constructor that does work: builds, then opens the project."""
+        self._populate_initial_space()
+        self.oracle._set_project_dir(self.directory, self.project_name, overwrite=overwrite, storage=storage)
+        self.oracle._settle_space()
+        state = self.oracle._ledger.state.saved.get(self._state_key)
+        if state is not None:
+            self.set_state(state)
+
+    def _populate_initial_space(self) -> None:
+        """Finds the search space by building; overridden by tuners that know it only when they see the data."""
+        if self.hypermodel is not None:
+            discover(self.hypermodel, self.oracle)
+
+    # --- the search ----------------------------------------------------------------------------------------------
+
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Runs trials until the oracle stops; Ctrl-C and SIGTERM leave a search that can be resumed.
+
+        Args:
+            *fit_args: for `run_trial`, such as the training data.
+            **fit_kwargs: for `run_trial`; `verbose` also sets how much is shown: 0 nothing, left out a live display.
+
+        Raises:
+            RuntimeError: too many trials failed one after the other.
+            FatalError: user code asked for the end of the search.
+        """
+        if type(self).run_trial is BaseTuner.run_trial:
+            raise NotImplementedError(f"run_trial: expected {type(self).__name__} to define it; it runs one trial")
+        if "verbose" in fit_kwargs:
+            self.oracle.verbose = fit_kwargs["verbose"]
+        progress = self._progress(fit_kwargs)
+        study = TunerStudy(self, fit_args, fit_kwargs, progress)
+        self.oracle._begin_search()
+        self.on_search_begin()
+        reason = "interrupted; run the search again to go on"
+        progress.open()
+        try:
+            reason = Loop(study, SequentialExecutor()).run()
+        except Exception as error:
+            reason = f"{type(error).__name__}"
+            raise
+        finally:
+            progress.close(reason)
+        self.on_search_end()
+
+    def _progress(self, fit_kwargs: Mapping[str, Any]) -> Progress:
+        """The display of one search."""
+        mode = "silent" if not self.oracle.verbose else mode_for(fit_kwargs.get("verbose"))
+        ended = sum(1 for n in self.oracle._ledger.state.ended if self.oracle._ledger.state.trials[n].counted)
+        progress = Progress(mode, Shown(self.oracle.objective.name, total=self.oracle.max_trials, ended=ended))
+        for trial in self.oracle.get_best_trials(1):
+            progress.best(trial.score, trial.trial_id, trial.hyperparameters.values)
+        return progress
+
+    def _training_seed(self, record: TrialRecord) -> int | None:
+        """Base of the seeds of one attempt's training; None when the user gave no seed."""
+        if not self.oracle.seed_given:
+            return None
+        words = [abs(int(self.oracle.seed)), record.number, record.failures]
+        return int(np.random.SeedSequence(words).generate_state(1)[0])
+
+    def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
+        """Evaluates `trial.hyperparameters`.
+
+        Returns:
+            A number (the objective), a dict of metrics, a History, or a list of those, one per execution.
+        """
+        raise NotImplementedError
+
+    def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
+        """Saves the model of a trial; `step` is the epoch it has reached."""
+        raise NotImplementedError(f"save_model: expected {type(self).__name__} to define it")
+
+    def load_model(self, trial: Trial) -> Any:
+        """Loads the model that was saved for a trial."""
+        raise NotImplementedError(f"load_model: expected {type(self).__name__} to define it")
+
+    # --- hooks ---------------------------------------------------------------------------------------------------
+
+    def pre_create_trial(self) -> None:
+        """Called before the oracle is asked for a trial."""
+
+    def on_trial_begin(self, trial: Trial) -> None:
+        """Called before a trial runs."""
+
+    def on_trial_end(self, trial: Trial) -> None:
+        """Called after a trial ran: records its end, then saves the tuner's state."""
+        self.oracle.end_trial(trial)
+        self.save()
+
+    def on_search_begin(self) -> None:
+        """Called at the begin of `search`."""
+
+    def on_search_end(self) -> None:
+        """Called at the end of `search`, not after an exception."""
+
+    # --- what is known -------------------------------------------------------------------------------------------
+
+    def enqueue(self, values: Mapping[str, Any] | HyperParameters) -> None:
+        """Tries these values before anything that the oracle suggests; parameters left out take their defaults."""
+        self.oracle.enqueue(values)
+
+    def add_observation(
+        self, values: Mapping[str, Any] | HyperParameters, metrics: Mapping[str, float] | float
+    ) -> None:
+        """Records a result obtained elsewhere as a completed trial that does not count towards max_trials."""
+        self.oracle.add_observation(values, metrics)
+
+    def results(self) -> pd.DataFrame:
+        """A table of all trials, one row each."""
+        table: pd.DataFrame = self.oracle.results()
+        return table
+
+    def get_best_models(self, num_models: int = 1) -> list[Any]:
+        """The models of the best completed trials, best first; fewer when fewer completed."""
+        return [self.load_model(trial) for trial in self.oracle.get_best_trials(num_models)]
+
+    def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
+        """The hyperparameters of the best completed trials, best first; fewer when fewer completed."""
+        return [trial.hyperparameters for trial in self.oracle.get_best_trials(num_trials)]
+
+    def search_space_summary(self, extended: bool = False) -> None:
+        """Shows the search space; `extended` adds conditions, defaults and every choice."""
+        show(summaries.space(self.oracle.get_space(), extended))
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Shows the best trials, and those that failed in one line."""
+        show(summaries.results(self.oracle, self.project_dir, num_trials))
+
+    @property
+    def remaining_trials(self) -> int | None:
+        """How many trials are left; None without max_trials."""
+        return self.oracle.remaining_trials()
+
+    @property
+    def project_dir(self) -> str:
+        """The project's directory."""
+        return str(Path(self.directory) / self.project_name)
+
+    def get_trial_dir(self, trial_id: str) -> str:
+        """The directory of a trial's files, made when it does not exist."""
+        return str(trial_directory(self.project_dir, trial_id, create=True))
+
+    # --- state of subclasses -------------------------------------------------------------------------------------
+
+    @property
+    def _state_key(self) -> str:
+        return f"tuner/{self.tuner_id}"
+
+    def get_state(self) -> dict[str, Any]:
+        """What a subclass wants to find again after a resume, as plain data."""
+        return {}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `get_state` gave in an earlier process."""
+
+    def save(self) -> None:
+        """Records the tuner's state; trials and their results are recorded anyway, as they happen."""
+        state = self.get_state()
+        if state and state != self.oracle._ledger.state.saved.get(self._state_key):
+            self.oracle._ledger.save_state(self._state_key, state)
+        self.oracle.save()
+
+    def reload(self) -> None:
+        """Takes the recorded state over again."""
+        self.oracle.reload()
+        state = self.oracle._ledger.state.saved.get(self._state_key)
+        if state is not None:
+            self.set_state(state)

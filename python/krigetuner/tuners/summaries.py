@@ -1,0 +1,49 @@
+"""Summaries of a search space and of results, as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from krigetuner.run.progress import last_line, number
+from krigetuner.space.recorder import HyperParameters
+from krigetuner.trial.trial import TrialStatus
+
+if TYPE_CHECKING:
+    from krigetuner.tuners.oracle import Oracle
+
+
+def space(hyperparameters: HyperParameters, extended: bool) -> str:
+    """One line per hyperparameter: name, type, range; `extended` adds default and conditions."""
+    lines = ["Search space summary", f"Default search space size: {len(hyperparameters.space)}"]
+    for parameter in hyperparameters.space:
+        config = parameter.get_config()
+        conditions = config.pop("conditions", [])
+        name, default = config.pop("name"), config.pop("default", None)
+        parts = [f"{key}={value}" for key, value in config.items() if value is not None]
+        if extended:
+            parts.append(f"default={default}")
+        lines.append(f"{name} ({type(parameter).__name__}) {', '.join(parts)}")
+        if extended:
+            lines += [f"    active when {_condition(c)}" for c in conditions]
+    return "\n".join(lines)
+
+
+def _condition(config: dict[str, Any]) -> str:
+    inner = config["config"]
+    return f"{inner['name']} is {' or '.join(map(str, inner['values']))}"
+
+
+def results(oracle: Oracle, directory: str, count: int) -> str:
+    """The best `count` completed trials, then what became of the others."""
+    objective = oracle.objective
+    lines = ["Results summary", f"Results in {directory}", f"Showing {count} best trials", str(objective)]
+    for trial in oracle.get_best_trials(count):
+        lines += ["", f"Trial {trial.trial_id} summary", "Hyperparameters:"]
+        lines += [f"{name}: {number(value)}" for name, value in trial.hyperparameters.values.items()]
+        lines.append(f"Score: {trial.score}")
+    records = oracle._ledger.state.trials.values()
+    failed = [r for r in records if r.status in {TrialStatus.FAILED, TrialStatus.INVALID}]
+    if failed:
+        lines += ["", f"{len(failed)} trials failed:"]
+        lines += [f"Trial {r.trial_id} {r.status}: {last_line(r.message)}" for r in failed[:count]]
+    return "\n".join(lines)

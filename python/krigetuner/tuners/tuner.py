@@ -1,0 +1,238 @@
+"""The tuner of Keras models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from krigetuner.adapters import keras as adapter
+from krigetuner.adapters.checkpoints import Checkpoints
+from krigetuner.adapters.context import present_context
+from krigetuner.adapters.function import executions
+from krigetuner.adapters.tensorboard import separate_logs
+from krigetuner.adapters.training import Training
+from krigetuner.store.artifacts import trial_directory
+from krigetuner.trial.trial import TrialStatus
+from krigetuner.tuners.base_tuner import BaseTuner
+from krigetuner.tuners.hooks import Hooks
+from krigetuner.tuners.hypermodel import HyperModel
+from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.trial import Trial
+
+KEPT = 10
+"""With keep_checkpoints="best", the weights of so many of the best trials are kept."""
+
+
+class Tuner(BaseTuner):
+    """Builds, trains, checkpoints and loads Keras models. Subclass it to change how a trial runs.
+
+    Args:
+        oracle: decides what to try.
+        hypermodel: a `HyperModel`, or a function `build(hp)` that returns a compiled model; may be left out when
+            `run_trial` is overridden.
+        max_model_size: most trainable scalars; larger models fail their trial. None for no limit.
+        optimizer, loss, metrics: replace those that the hypermodel compiles with.
+        distribution_strategy: a `tf.distribute.Strategy` under which models are built and loaded.
+        directory, project_name, overwrite, storage: as for `BaseTuner`.
+        logger: accepted and ignored.
+        tuner_id: names this tuner among several; default "tuner0".
+        executions_per_trial: trainings per trial; the mean counts, and the spread is its uncertainty.
+        keep_checkpoints: "best" keeps the best weights of the ten best trials, "all" those of every trial.
+
+    Raises:
+        ValueError: as `BaseTuner`; no hypermodel although `run_trial` is not overridden; a bad `keep_checkpoints`.
+        FatalValueError: the hypermodel is neither callable nor a `HyperModel`.
+    """
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        hypermodel: Any = None,
+        max_model_size: int | None = None,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        distribution_strategy: Any = None,
+        directory: str | Path | None = None,
+        project_name: str | None = None,
+        logger: Any = None,
+        tuner_id: str | None = None,
+        overwrite: bool = False,
+        executions_per_trial: int = 1,
+        *,
+        keep_checkpoints: Literal["best", "all"] = "best",
+        storage: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if hypermodel is None and type(self).run_trial is Tuner.run_trial:
+            raise ValueError(
+                f"Received `hypermodel=None`: {type(self).__name__} expected a hypermodel, or a subclass that defines "
+                "run_trial(); pass a function build(hp) or a HyperModel"
+            )
+        if keep_checkpoints not in ("best", "all"):
+            raise ValueError(f'keep_checkpoints: expected "best" or "all", got {keep_checkpoints!r}')
+        if (
+            isinstance(executions_per_trial, bool)
+            or not isinstance(executions_per_trial, int)
+            or executions_per_trial < 1
+        ):
+            raise ValueError(
+                f"executions_per_trial: expected a whole number of at least 1, got {executions_per_trial!r}"
+            )
+        self.max_model_size = max_model_size
+        self.optimizer = optimizer
+        self.loss = loss
+        self.metrics = metrics
+        self.distribution_strategy = distribution_strategy
+        self.executions_per_trial = executions_per_trial
+        self.keep_checkpoints = keep_checkpoints
+        self.tuner_id = tuner_id or "tuner0"
+        self._training: Training | None = None
+        self._kept: set[str] | None = None
+        super().__init__(
+            oracle, hypermodel, directory, project_name, overwrite, storage=storage, logger=logger, **kwargs
+        )
+        extended = getattr(distribution_strategy, "extended", None)
+        if hasattr(extended, "_in_multi_worker_mode"):
+            self.oracle.multi_worker = extended._in_multi_worker_mode()
+            self.oracle.should_report = extended.should_checkpoint
+
+    # --- building ------------------------------------------------------------------------------------------------
+
+    def _build_hypermodel(self, hp: Any) -> Any:
+        """One model, compiled with what the tuner was given."""
+        with adapter.in_scope(self.distribution_strategy):
+            model = self.hypermodel.build(hp)
+            if isinstance(model, adapter.keras_module().Model):
+                adapter.compile_again(model, self.optimizer, self.loss, self.metrics)
+            return model
+
+    def _try_build(self, hp: Any) -> Any:
+        """One model, checked, in a fresh Keras session."""
+        adapter.fresh_session()
+        context = present_context()
+        if context is not None:
+            adapter.seed_training(context.seed, context.execution)
+        return adapter.checked_model(self._build_hypermodel(hp), self.max_model_size)
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        """Builds and fits the model, `executions_per_trial` times.
+
+        Args:
+            trial: has the hyperparameters.
+            *args: for `HyperModel.fit`.
+            **kwargs: for `HyperModel.fit`; `callbacks` are copied for every execution.
+
+        Returns:
+            The results of the executions: Histories, or what `HyperModel.fit` returned.
+        """
+        originals = kwargs.pop("callbacks", [])
+        training = self._training = Training(self.oracle.objective, self._files(trial.trial_id), present_context())
+        results = training.finished()
+        try:
+            for execution in range(len(results), self.executions_per_trial):
+                callbacks = self._deepcopy_callbacks(originals)
+                training.begin(execution, list(callbacks))
+                self._configure_tensorboard_dir(callbacks, trial, execution)
+                callbacks += Hooks(self, trial, training).callbacks()
+                result = self._build_and_fit_model(trial, *args, **{**kwargs, "callbacks": callbacks})
+                executions(result, self.oracle.objective, "HyperModel.fit()")
+                results.append(result)
+                training.end(result)
+            training.files.remove_state()
+        except Exception:
+            training.files.remove_state()
+            raise
+        finally:
+            self._training = None
+        return results
+
+    def _build_and_fit_model(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        """One execution: builds, fits, and returns what `HyperModel.fit` returned. Overridden by AutoKeras."""
+        hp = trial.hyperparameters
+        model = self._try_build(hp)
+        training = self._training
+        if training is not None and type(self.hypermodel).fit is HyperModel.fit:
+            objective, users = self.oracle.objective, kwargs.get("callbacks", [])[: training.users]
+            adapter.check_validation(objective, kwargs)
+            adapter.check_metrics(objective, model, users)
+            training.after_epoch = lambda metrics: adapter.check_epoch(objective, metrics, kwargs)
+        with adapter.bars_off("verbose" not in kwargs):
+            result = self.hypermodel.fit(hp, model, *args, **kwargs)
+        if training is not None:
+            if model.built:
+                training.files.save_build(model)
+            training.save_unwatched(model, result)
+        return result
+
+    def _deepcopy_callbacks(self, callbacks: Any) -> list[Any]:
+        """Copies of the user's callbacks."""
+        return adapter.copied_callbacks(callbacks)
+
+    def _configure_tensorboard_dir(self, callbacks: list[Any], trial: Trial, execution: int = 0) -> None:
+        """Gives TensorBoard callbacks their own directory, and adds one that logs the hyperparameters."""
+        callbacks += separate_logs(callbacks, trial.trial_id, execution, trial.hyperparameters)
+
+    # --- weights -------------------------------------------------------------------------------------------------
+
+    def _files(self, trial_id: str) -> Checkpoints:
+        return Checkpoints(trial_directory(self.project_dir, trial_id))
+
+    def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
+        """Saves the weights as the trial's best; for `run_trial` of a subclass that trains by itself."""
+        self._files(trial_id).save_best(model)
+
+    def load_model(self, trial: Trial) -> Any:
+        """The trial's model with its best weights, compiled.
+
+        Raises:
+            FileNotFoundError: they were not saved or not kept; an untrained model is never returned.
+        """
+        files = self._files(trial.trial_id)
+        if not files.best.exists():
+            raise FileNotFoundError(
+                f"load_model: expected the weights of trial {trial.trial_id} in {files.best}, got no such file; "
+                f'keep_checkpoints="best" keeps those of the {KEPT} best trials and "all" of every trial, and '
+                "HyperModel.fit must hand its callbacks to model.fit"
+            )
+        model = self._try_build(trial.hyperparameters)
+        with adapter.in_scope(self.distribution_strategy):
+            files.load_best(model)
+        return model
+
+    def on_trial_end(self, trial: Trial) -> None:
+        """Records the trial's end, and removes weights that are not worth keeping."""
+        try:
+            super().on_trial_end(trial)
+        finally:
+            if self.keep_checkpoints == "best":
+                self._remove_worse(trial.trial_id)
+
+    def _remove_worse(self, trial_id: str) -> None:
+        """Removes the weights of trials that have ended and are none of the best."""
+        state = self.oracle._ledger.state
+        best = {t.trial_id for t in self.oracle.get_best_trials(KEPT)}
+        if self._kept is None:
+            self._kept = {state.trials[number].trial_id for number in state.ended}
+        ended = {TrialStatus.COMPLETED, TrialStatus.FAILED}
+        for other in (self._kept | {trial_id}) - best:
+            if state.trials[state.numbers[other]].status in ended:
+                self._files(other).remove_best()
+        self._kept = best
+
+    # --- hooks ---------------------------------------------------------------------------------------------------
+
+    def on_batch_begin(self, trial: Trial, model: Any, batch: int, logs: Mapping[str, Any] | None) -> None:
+        """Called at the begin of a training batch."""
+
+    def on_batch_end(self, trial: Trial, model: Any, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Called at the end of a training batch."""
+
+    def on_epoch_begin(self, trial: Trial, model: Any, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Called at the begin of an epoch."""
+
+    def on_epoch_end(self, trial: Trial, model: Any, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Called at the end of an epoch, before it is recorded and checkpointed."""

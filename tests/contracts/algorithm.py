@@ -72,7 +72,9 @@ class Conversation:
         phase: Any = "failed" if loss is None else "completed"
         self.observations[number] = Observation(number, old.values, phase, loss, variance, old.origin)
 
-    def run(self, losses: Sequence[Result] | Callable[[Mapping[str, Value]], Result], trials: int) -> list[Mapping[str, Value]]:
+    def run(
+        self, losses: Sequence[Result] | Callable[[Mapping[str, Value]], Result], trials: int
+    ) -> list[Mapping[str, Value]]:
         """Up to `trials` trials one after the other; returns their values."""
         for i in range(trials):
             answer = self.ask()

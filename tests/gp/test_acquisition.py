@@ -15,7 +15,10 @@ def test_names(name: str) -> None:
 
 
 def test_an_unknown_name_lists_what_is_allowed() -> None:
-    with pytest.raises(ValueError, match=re.escape("acquisition: expected one of 'auto', 'ucb', 'ei', 'logei', 'pi', 'thompson', got 'uct'")):
+    with pytest.raises(
+        ValueError,
+        match=re.escape("acquisition: expected one of 'auto', 'ucb', 'ei', 'logei', 'pi', 'thompson', got 'uct'"),
+    ):
         Acquisition("uct")
 
 

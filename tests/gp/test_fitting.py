@@ -48,7 +48,9 @@ def test_the_prior_is_inside_its_box(floor: float) -> None:
 def test_with_a_flat_prior_the_likelihood_is_scikit_learns_maximum() -> None:
     x, y = data()
     found = fit(NumpyBackend(), x, y, np.zeros(len(x)), flat(2), "matern52", NUMBERS)
-    kernel = ConstantKernel(1.0, (0.02, 50.0)) * Matern([0.5, 0.5], (0.02, 70.0), nu=2.5) + WhiteKernel(0.01, (1e-8, 0.5))
+    kernel = ConstantKernel(1.0, (0.02, 50.0)) * Matern([0.5, 0.5], (0.02, 70.0), nu=2.5) + WhiteKernel(
+        0.01, (1e-8, 0.5)
+    )
     judge = GaussianProcessRegressor(kernel, alpha=0.0, n_restarts_optimizer=4, random_state=0)
     judge.fit(x, y)
     assert found.log_posterior == pytest.approx(judge.log_marginal_likelihood_value_, abs=1e-3)
@@ -73,6 +75,14 @@ def test_irrelevant_columns_get_long_lengthscales() -> None:
     rng = np.random.default_rng(2)
     x = rng.random((40, 3))
     y = np.sin(6 * x[:, 1])
-    found = fit(NumpyBackend(), x, (y - y.mean()) / y.std(), np.zeros(40), prior(3, np.zeros(3, bool), 0.0), "matern52", np.zeros(3, bool))
+    found = fit(
+        NumpyBackend(),
+        x,
+        (y - y.mean()) / y.std(),
+        np.zeros(40),
+        prior(3, np.zeros(3, bool), 0.0),
+        "matern52",
+        np.zeros(3, bool),
+    )
     lengths = found.hyper.lengthscales
     assert lengths[1] < 0.5 * min(lengths[0], lengths[2])

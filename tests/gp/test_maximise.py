@@ -40,12 +40,17 @@ def test_latin_hypercubes_have_one_point_per_cell() -> None:
     assert (np.sort(np.floor(points * 7), axis=0) == np.arange(7)[:, None]).all()
 
 
-def test_the_design_is_legal_and_spread() -> None:
-    rng = np.random.default_rng(0)
-    gaps = [np.linalg.norm(p[:, None] - p[None], axis=-1)[np.triu_indices(6, 1)].min() for p in (design(cube(), rng, 6), rng.random((6, 3)))]
+def test_the_design_is_legal_and_spread_and_begins_as_told() -> None:
+    first, random = np.full(3, 0.5), np.random.default_rng(1).random((6, 3))
+    rows = design(cube(), np.random.default_rng(0), first, 6)
+    gaps = [np.linalg.norm(p[:, None] - p[None], axis=-1)[np.triu_indices(6, 1)].min() for p in (rows, random)]
     assert gaps[0] > gaps[1]
-    rows = design(mixed(), rng, 9)
+    assert (rows[0] == first).all()
+    centre = mixed().snap([[0.5] * 4])[0]
+    rows = design(mixed(), np.random.default_rng(0), centre, 9)
+    assert rows.shape == (9, 4)
     assert (mixed().snap(rows) == rows).all()
+    assert (design(mixed(), np.random.default_rng(0), centre, 1) == centre).all()
 
 
 def test_a_smooth_maximum_is_found_to_many_digits() -> None:
@@ -59,7 +64,9 @@ def test_mixed_and_conditional_columns() -> None:
     target = space.encode({"x": 0.25, "n": 13, "kind": "c", "only_c": 0.875})
     row = maximise(space, bump(target, space.categorical), np.empty((0, 4)), set(), np.random.default_rng(0))
     assert row == pytest.approx(target, abs=1e-6)
-    second = maximise(space, bump(target, space.categorical), target[None], set(space.row_keys(row[None])), np.random.default_rng(0))
+    second = maximise(
+        space, bump(target, space.categorical), target[None], set(space.row_keys(row[None])), np.random.default_rng(0)
+    )
     assert second is not None
     assert space.row_keys(second[None]) != space.row_keys(row[None])
 

@@ -30,7 +30,9 @@ def test_the_losses_choose_their_transform(skew: bool, expected: str) -> None:
 def test_the_choice_does_not_depend_on_units() -> None:
     x = points(20)
     losses = np.exp(x.sum(axis=1))
-    one, other = (choose(NumpyBackend(), x, v, np.zeros(20), CATEGORICAL, 0.0, BOTH) for v in (losses, 1e6 * losses - 3e5))
+    one, other = (
+        choose(NumpyBackend(), x, v, np.zeros(20), CATEGORICAL, 0.0, BOTH) for v in (losses, 1e6 * losses - 3e5)
+    )
     assert one.kind == other.kind
     assert one.found.hyper.lengthscales == pytest.approx(other.found.hyper.lengthscales, rel=1e-4)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.contracts.algorithm import AlgorithmContract, Conversation, SeededContract, mixed_space, toy_loss
 
 from krigetuner.backend.numpy_backend import NumpyBackend
 from krigetuner.gp.model import choose, surrogate
@@ -16,7 +17,6 @@ from krigetuner.search.randomness import generator
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Observation, Origin, Value
-from tests.contracts.algorithm import AlgorithmContract, Conversation, SeededContract, mixed_space, toy_loss
 
 
 class TestLaws(AlgorithmContract, SeededContract):
@@ -93,7 +93,11 @@ def test_a_named_acquisition_is_maximised_as_defined(name: str, options: dict[st
     grid = np.linspace(0, 1, 20001)[:, None]
     mean, variance = NumpyBackend().predict(model.fitted, grid)
     spread = np.std(losses)
-    mean, sigma, best = -(mean * spread + np.mean(losses)), np.sqrt(variance) * spread, -(model.best * spread + np.mean(losses))
+    mean, sigma, best = (
+        -(mean * spread + np.mean(losses)),
+        np.sqrt(variance) * spread,
+        -(model.best * spread + np.mean(losses)),
+    )
     if name == "ucb":
         values = mean + options["beta"] * sigma
     else:
@@ -142,11 +146,16 @@ def test_known_noise_makes_the_model_trust_less() -> None:
     values = [space.decode([u]) for u in x]
     losses = (x - 0.5) ** 2
     losses[2] = -1.0
+
     def loud(variance: float) -> float:
-        seen = [Observation(i, v, "completed", float(y), variance if i == 2 else 1e-12, Origin("given")) for i, (v, y) in enumerate(zip(values, losses, strict=True))]
+        seen = [
+            Observation(i, v, "completed", float(y), variance if i == 2 else 1e-12, Origin("given"))
+            for i, (v, y) in enumerate(zip(values, losses, strict=True))
+        ]
         answer = search(3).ask(space, History(seen), 1)
         assert isinstance(answer, list)
         return abs(float(answer[0].values["x"]) - float(x[2]))
+
     assert loud(1e-12) < 0.15 < loud(4.0)
 
 
@@ -181,7 +190,10 @@ def test_hyperparameters_are_refitted_rarely_when_there_are_many() -> None:
 
 
 def test_streams_are_independent_and_repeatable() -> None:
-    draws = {k: generator(*k).random() for k in [(0, 0, "a"), (0, 0, "b"), (0, 1, "a"), (1, 0, "a"), (-1, 0, "a"), (10, 0, "a"), (1, 0, 0)]}
+    draws = {
+        k: generator(*k).random()
+        for k in [(0, 0, "a"), (0, 0, "b"), (0, 1, "a"), (1, 0, "a"), (-1, 0, "a"), (10, 0, "a"), (1, 0, 0)]
+    }
     assert len(set(draws.values())) == len(draws)
     assert all(generator(*k).random() == v for k, v in draws.items())
 

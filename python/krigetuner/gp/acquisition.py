@@ -3,7 +3,7 @@
     "auto"      log-EI on the scale of the transform that the losses themselves ask for: the default, chosen by evidence
     "ucb"       mu + beta sigma, for an objective to be maximised; -mu + beta sigma for one to be minimised
     "ei"        expected improvement over the incumbent by more than xi
-    "logei"     its logarithm: the same choice (which is also how "ei" is computed: no underflow)
+    "logei"     its logarithm: the same choice, without underflow
     "pi"        probability of an improvement by more than xi
     "thompson"  the best point of one sample of the posterior
 
@@ -41,11 +41,15 @@ class Acquisition:
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
-            raise ValueError(f"acquisition: expected one of {', '.join(map(repr, NAMES))}, got {self.name!r}; choose one of them")
+            raise ValueError(
+                f"acquisition: expected one of {', '.join(map(repr, NAMES))}, got {self.name!r}; choose one of them"
+            )
         for parameter in ("beta", "xi"):
             value = getattr(self, parameter)
             if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-                raise ValueError(f"{parameter}: expected a finite number of at least 0, got {value!r}; give 0 for pure exploitation")
+                raise ValueError(
+                    f"{parameter}: expected a finite number of at least 0, got {value!r}; give 0 for pure exploitation"
+                )
 
     @property
     def learns_transform(self) -> bool:

@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from krigetuner.backend.protocol import Array
 
 Function = Callable[[Array], tuple[Array, Array]]
 """Takes points (k, p), gives values (k,) and gradients (k, p); a value of +inf refuses a point."""
+Rows = npt.NDArray[np.intp]
 
 ARMIJO = 1e-4
 HALVINGS = 12
+FIRST = 0.25
+"""Share of the reach that a step of steepest descent may take."""
 
 
 def minimise(
@@ -34,90 +38,102 @@ def minimise(
     """The lowest points found from each start.
 
     Args:
+        function: what to minimise.
         starts: (b, p); moved into the box first.
-        lower, upper: (p,) or (b, p).
-        tolerance: a start ends when no free gradient exceeds it, or a step gains less than its square root's square.
+        lower: (p,) or (b, p).
+        upper: (p,) or (b, p).
+        iterations: steps at most.
+        tolerance: a start ends when no free gradient exceeds it, or when a step gains less than its square.
         reach: longest move of one variable in one step.
 
     Returns:
         Points (b, p) and their values (b,).
     """
-    lower, upper = (np.broadcast_to(v, starts.shape) for v in (lower, upper))
-    x = np.clip(starts, lower, upper)
-    value, slope = function(x)
-    h = np.repeat(np.eye(x.shape[1])[None], len(x), axis=0)
-    fresh = np.ones(len(x), bool)
-    alive = np.isfinite(value)
+    descent = _Descent(function, starts, lower, upper, tolerance, reach)
     for _ in range(iterations):
-        free = np.where(((x <= lower) & (slope > 0)) | ((x >= upper) & (slope < 0)), 0.0, slope)
-        alive &= np.abs(free).max(axis=1, initial=0.0) > tolerance
-        rows = np.flatnonzero(alive)
+        free = descent.free_slopes()
+        rows = np.flatnonzero(descent.alive)
         if not len(rows):
             break
-        move = _direction(h, free, rows, fresh, reach)
-        new = _search(function, x, value, slope, rows, move, lower, upper)
-        _advance(x, value, slope, h, fresh, alive, rows, new, tolerance)
-    return x, value
+        descent.advance(rows, *descent.search(rows, descent.direction(rows, free[rows])))
+    return descent.x, descent.value
 
 
-def _direction(h: Array, free: Array, rows: Array, fresh: Array, reach: float) -> Array:
-    """Quasi-Newton directions (k, p), none longer than `reach`; steepest descent where that would not descend."""
-    g = free[rows]
-    move = -np.einsum("kij,kj->ki", h[rows], g) * (g != 0)
-    uphill = np.einsum("ki,ki->k", move, g) > -1e-12 * np.einsum("ki,ki->k", g, g)
-    if uphill.any():
-        move[uphill] = -g[uphill]
-        h[rows[uphill]] = np.eye(g.shape[1])
-        fresh[rows[uphill]] = True
-    longest = np.abs(move).max(axis=1, keepdims=True)
-    limit = np.where(fresh[rows], 0.25 * reach, reach)[:, None]
-    return move * np.minimum(1.0, limit / np.maximum(longest, 1e-300))
+class _Descent:
+    """The state of all starts."""
 
+    def __init__(
+        self, function: Function, starts: Array, lower: Array, upper: Array, tolerance: float, reach: float
+    ) -> None:
+        self.function, self.tolerance, self.reach = function, tolerance, reach
+        self.lower, self.upper = (np.broadcast_to(v, starts.shape) for v in (lower, upper))
+        self.x = np.clip(starts, self.lower, self.upper)
+        self.value, self.slope = function(self.x)
+        self.h = np.repeat(np.eye(starts.shape[1])[None], len(starts), axis=0)
+        self.fresh = np.ones(len(starts), dtype=bool)
+        self.alive = np.isfinite(self.value)
 
-def _search(function, x, value, slope, rows, move, lower, upper):  # type: ignore[no-untyped-def]
-    """Backtracks until the Armijo condition holds; returns points, values, slopes (k, ...) and success (k,)."""
-    at, f, g = x[rows].copy(), value[rows].copy(), slope[rows].copy()
-    good = np.zeros(len(rows), bool)
-    step = np.ones(len(rows))
-    for _ in range(HALVINGS):
-        k = np.flatnonzero(~good)
-        if not len(k):
-            break
+    def free_slopes(self) -> Array:
+        """Gradients (b, p), zero where a bound holds a variable; starts without any are no longer alive."""
+        held = ((self.x <= self.lower) & (self.slope > 0)) | ((self.x >= self.upper) & (self.slope < 0))
+        free = np.where(held, 0.0, self.slope)
+        self.alive &= np.abs(free).max(axis=1, initial=0.0) > self.tolerance
+        return free
+
+    def direction(self, rows: Rows, free: Array) -> Array:
+        """Quasi-Newton moves (k, p) within reach; steepest descent where those would not descend."""
+        move = -np.einsum("kij,kj->ki", self.h[rows], free) * (free != 0)
+        uphill = np.einsum("ki,ki->k", move, free) > -1e-12 * np.einsum("ki,ki->k", free, free)
+        if uphill.any():
+            move[uphill] = -free[uphill]
+            self.h[rows[uphill]], self.fresh[rows[uphill]] = np.eye(free.shape[1]), True
+        longest = np.abs(move).max(axis=1)
+        limit = np.where(self.fresh[rows], FIRST * self.reach, self.reach)
+        return np.asarray(move * np.minimum(1.0, limit / np.maximum(longest, 1e-300))[:, None])
+
+    def search(self, rows: Rows, move: Array) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
+        """Backtracks until the Armijo condition holds: points, values, slopes, and where that succeeded; (k, ...)."""
+        at, f, g = self.x[rows].copy(), self.value[rows].copy(), self.slope[rows].copy()
+        good, step = np.zeros(len(rows), dtype=bool), np.ones(len(rows))
+        for _ in range(HALVINGS):
+            k = np.flatnonzero(~good)
+            if not len(k):
+                break
+            r = rows[k]
+            trial = np.clip(self.x[r] + step[k, None] * move[k], self.lower[r], self.upper[r])
+            value, slope = self.function(trial)
+            finite = np.isfinite(value)
+            expected = np.einsum("ki,ki->k", self.slope[r], trial - self.x[r])
+            ok = finite & (value <= self.value[r] + ARMIJO * np.minimum(expected, 0.0))
+            at[k[ok]], f[k[ok]], g[k[ok]], good[k[ok]] = trial[ok], value[ok], slope[ok], True
+            bend = np.where(finite, 2.0 * (np.where(finite, value, 0.0) - self.value[r] - expected), np.inf)
+            shrink = np.where(bend > 0, np.abs(expected) / np.maximum(bend, 1e-300), 0.5)
+            step[k] *= np.clip(shrink, 0.1, 0.5)
+        return at, f, g, good
+
+    def advance(self, rows: Rows, at: Array, f: Array, g: Array, good: npt.NDArray[np.bool_]) -> None:
+        """Takes the steps that were found; a start that found none forgets its curvature, and ends the second time."""
+        lost = rows[~good]
+        self.alive[lost[self.fresh[lost]]] = False
+        self.h[lost], self.fresh[lost] = np.eye(self.x.shape[1]), True
+        k = np.flatnonzero(good)
         r = rows[k]
-        trial = np.clip(x[r] + step[k, None] * move[k], lower[r], upper[r])
-        f_trial, g_trial = function(trial)
-        expected = np.einsum("ki,ki->k", slope[r], trial - x[r])
-        ok = np.isfinite(f_trial) & (f_trial <= value[r] + ARMIJO * np.minimum(expected, 0.0))
-        at[k[ok]], f[k[ok]], g[k[ok]], good[k[ok]] = trial[ok], f_trial[ok], g_trial[ok], True
-        bend = np.where(np.isfinite(f_trial), 2.0 * (f_trial - value[r] - expected), np.inf)
-        shrink = np.where(bend > 0, np.abs(expected) / np.maximum(bend, 1e-300), 0.5)
-        step[k] *= np.clip(shrink, 0.1, 0.5)
-    return at, f, g, good
+        moved, change = at[k] - self.x[r], g[k] - self.slope[r]
+        self.alive[r] = self.value[r] - f[k] > self.tolerance**2 * (1.0 + np.abs(f[k]))
+        self.x[r], self.value[r], self.slope[r] = at[k], f[k], g[k]
+        self._learn(r, moved, change)
 
-
-def _advance(x, value, slope, h, fresh, alive, rows, new, tolerance):  # type: ignore[no-untyped-def]
-    """Takes the steps that were found, in place, and updates the inverse Hessians."""
-    at, f, g, good = new
-    lost = rows[~good]
-    alive[lost[fresh[lost]]] = False
-    h[lost], fresh[lost] = np.eye(x.shape[1]), True
-    k = np.flatnonzero(good)
-    r = rows[k]
-    s, change = at[k] - x[r], g[k] - slope[r]
-    gain = value[r] - f[k]
-    alive[r] = gain > tolerance**2 * (1.0 + np.abs(f[k]))
-    x[r], value[r], slope[r] = at[k], f[k], g[k]
-    curvature = np.einsum("ki,ki->k", s, change)
-    size = np.einsum("ki,ki->k", change, change)
-    convex = curvature > 1e-10 * np.sqrt(np.einsum("ki,ki->k", s, s) * size)
-    k, r = k[convex], r[convex]
-    if not len(r):
-        return
-    s, change, curvature, size = s[convex], change[convex], curvature[convex], size[convex]
-    first = fresh[r]
-    h[r[first]] *= (curvature[first] / size[first])[:, None, None]
-    fresh[r] = False
-    hy = np.einsum("kij,kj->ki", h[r], change)
-    weight = (1.0 + np.einsum("ki,ki->k", change, hy) / curvature) / curvature
-    cross = np.einsum("ki,kj->kij", hy, s) / curvature[:, None, None]
-    h[r] += weight[:, None, None] * np.einsum("ki,kj->kij", s, s) - cross - cross.transpose(0, 2, 1)
+    def _learn(self, rows: Rows, moved: Array, change: Array) -> None:
+        """BFGS update of the inverse Hessians from moves and changes of slope (k, p), where they are convex."""
+        curvature, size = np.einsum("ki,ki->k", moved, change), np.einsum("ki,ki->k", change, change)
+        convex = curvature > 1e-10 * np.sqrt(np.einsum("ki,ki->k", moved, moved) * size)
+        if not convex.any():
+            return
+        r, s, change, curvature, size = rows[convex], moved[convex], change[convex], curvature[convex], size[convex]
+        first = self.fresh[r]
+        self.h[r[first]] *= (curvature[first] / size[first])[:, None, None]
+        self.fresh[r] = False
+        hy = np.einsum("kij,kj->ki", self.h[r], change)
+        weight = (1.0 + np.einsum("ki,ki->k", change, hy) / curvature) / curvature
+        cross = np.einsum("ki,kj->kij", hy, s) / curvature[:, None, None]
+        self.h[r] += weight[:, None, None] * np.einsum("ki,kj->kij", s, s) - cross - cross.transpose(0, 2, 1)

@@ -33,7 +33,9 @@ def unpack(theta: Array, categorical: npt.NDArray[np.bool_], family: Family) -> 
     return KernelHyper(values[:-2].copy(), float(values[-2]), categorical, family), float(values[-1])
 
 
-def fit(backend: Backend, x: Array, y: Array, known: Array, prior: Prior, family: Family, categorical: npt.NDArray[np.bool_]) -> Hyperparameters:
+def fit(
+    backend: Backend, x: Array, y: Array, known: Array, prior: Prior, family: Family, categorical: npt.NDArray[np.bool_]
+) -> Hyperparameters:
     """The most probable hyperparameters, searched from the prior's mode and from a less smooth start.
 
     Args:

@@ -1,10 +1,11 @@
 """Where the acquisition is largest among the configurations that were never tried.
 
-First a screen of legal rows: spread over the whole cube, and around the best ones known at several scales. From the best of
-the screen, gradient ascent of the numeric columns (all starts in one batch, inside the cube), snapped to the space; then
-discrete neighbours, and mutations of what is best so far.
+First a screen of legal rows: spread over the whole cube, and around the best ones known at several scales. From the
+best of the screen, gradient ascent of the numeric columns (all starts in one batch, inside the cube), snapped to the
+space; then discrete neighbours, and mutations of what is best so far.
 
-    m   rows      d   columns      score(rows (m, d), gradient) -> values (m,), gradients (m, d) or None; larger is better
+    m   rows      d   columns
+    score(rows (m, d), gradient) -> values (m,), gradients (m, d) or None; larger is better
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ NEAR = 384
 STARTS = 8
 SCALES = (0.3, 0.1, 0.03, 0.01)
 ROUNDS = 2
+DESIGNS = 32
 
 
 def latin(rng: np.random.Generator, count: int, columns: int) -> Array:
@@ -33,18 +35,23 @@ def latin(rng: np.random.Generator, count: int, columns: int) -> Array:
     return np.asarray((cells + rng.random((count, columns))) / max(count, 1), dtype=np.float64)
 
 
-def design(space: Space, rng: np.random.Generator, count: int) -> Array:
-    """A start (count, d): of many Latin hypercubes the one whose points keep farthest from each other."""
-    best, far = np.empty((0, space.dimensions)), -1.0
-    for _ in range(32):
-        points = latin(rng, count, space.dimensions)
+def design(space: Space, rng: np.random.Generator, first: Array, count: int) -> Array:
+    """A start (count, d) whose first row (d,) is given.
+
+    The others are the Latin hypercube, of many, whose points keep farthest from each other and from the first.
+    """
+    best, far = first[None], -1.0
+    for _ in range(DESIGNS if count > 1 else 0):
+        points = np.concatenate([first[None], latin(rng, count - 1, space.dimensions)])
         gaps = ((points[:, None] - points[None]) ** 2).sum(axis=-1)[np.triu_indices(count, 1)]
-        if (distance := float(gaps.min(initial=np.inf))) > far:
+        if (distance := float(gaps.min())) > far:
             best, far = points, distance
-    return space.sample(best)
+    return np.concatenate([best[:1], space.sample(best[1:])])
 
 
-def maximise(space: Space, score: Score, centres: Array, taken: Collection[bytes], rng: np.random.Generator) -> Array | None:
+def maximise(
+    space: Space, score: Score, centres: Array, taken: Collection[bytes], rng: np.random.Generator
+) -> Array | None:
     """The best untried row (d,), or None where everything that was looked at has been tried.
 
     Args:

@@ -1,6 +1,6 @@
 """What is believed of the hyperparameters before any result: independent normal priors on their logarithms.
 
-    theta   (p,) = log lengthscales (d), log variance, log noise variance;  p = d + 2
+theta   (p,) = log lengthscales (d), log variance, log noise variance;  p = d + 2
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from krigetuner.backend.protocol import Array
 
@@ -33,7 +34,7 @@ class Prior:
         return -0.5 * np.einsum("bi,bi->b", z, z), -z / self.deviation
 
 
-def prior(dimensions: int, categorical: Array, noise_floor: float) -> Prior:
+def prior(dimensions: int, categorical: npt.NDArray[np.bool_], noise_floor: float) -> Prior:
     """The prior of a space; lengthscales grow with the square root of the dimensions (Hvarfner et al. 2024)."""
     root = math.sqrt(dimensions)
     lengths = np.where(categorical, math.log(LENGTH_OF_CATEGORY * root), math.log(LENGTH * root))
@@ -41,5 +42,7 @@ def prior(dimensions: int, categorical: Array, noise_floor: float) -> Prior:
     mean = np.concatenate([lengths, [0.0, max(math.log(NOISE), floor)]])
     deviation = np.concatenate([np.full(dimensions, LENGTH_SPREAD), [VARIANCE_SPREAD, NOISE_SPREAD]])
     lower = np.concatenate([np.full(dimensions, math.log(0.02)), [math.log(0.02), floor]])
-    upper = np.concatenate([np.full(dimensions, math.log(50.0 * root)), [math.log(50.0), max(math.log(0.5), floor + 1e-9)]])
+    upper = np.concatenate(
+        [np.full(dimensions, math.log(50.0 * root)), [math.log(50.0), max(math.log(0.5), floor + 1e-9)]]
+    )
     return Prior(mean, deviation, lower, upper)

@@ -104,7 +104,9 @@ class BayesianSearch:
         if index < start or np.isfinite(seen.losses).sum() < 1:
             rows = self._start_rows(space, start, number, index)
             row = first_untried(space, rows, -np.arange(len(rows), dtype=np.float64), seen.taken)
-            return (self._any_row(space, seen, number) if row is None else row), {"start": "design" if index else "defaults"}
+            return (self._any_row(space, seen, number) if row is None else row), {
+                "start": "design" if index else "defaults"
+            }
         model, note = self._model(space, seen)
         row = self._best_row(space, model, seen, number)
         return (self._any_row(space, seen, number) if row is None else row), note
@@ -115,11 +117,10 @@ class BayesianSearch:
         return min(max(space.dimensions + 1, START[0]), START[1])
 
     def _start_rows(self, space: Space, start: int, number: int, index: int) -> Array:
-        """Rows (k, d) for the start, in order: the defaults, the design beginning with this trial's row, random ones."""
-        rows = design(space, generator(self.seed, 0, "start"), max(start, 1))
-        first = [first_guess(space)[None]] if index == 0 else []
+        """Rows (k, d) for the start, in order of preference: the design from this trial's row on, random ones."""
+        rows = design(space, generator(self.seed, 0, "start"), first_guess(space), start)
         later = space.sample(generator(self.seed, number, "random").random((64, space.dimensions)))
-        return np.concatenate([*first, rows[index:], later])
+        return np.concatenate([rows[index:], later])
 
     def _any_row(self, space: Space, seen: _Seen, number: int) -> Array | None:
         """An untried row when cleverness found none: at random, then by going through all of a finite space."""
@@ -138,11 +139,19 @@ class BayesianSearch:
         """The posterior after the trials that ended and those that run."""
         backend = self._backend or get_backend()
         m = refit_size(len(seen.x))
-        key = (seen.x[:m].tobytes(), seen.losses[:m].tobytes(), seen.variances[:m].tobytes(), space.categorical.tobytes(), backend.name.encode())
+        key = (
+            seen.x[:m].tobytes(),
+            seen.losses[:m].tobytes(),
+            seen.variances[:m].tobytes(),
+            space.categorical.tobytes(),
+            backend.name.encode(),
+        )
         if key not in self._fits:
             floor = 0.0 if self.alpha == DEFAULT_ALPHA else self.alpha
             candidates = LEARNED if self.acquisition.learns_transform else PLAIN
-            part = choose(backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, floor, candidates)
+            part = choose(
+                backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, floor, candidates
+            )
             self._fits = {key: part}
         model = surrogate(backend, seen.x, seen.losses, seen.variances, self._fits[key])
         note: dict[str, Value] = {"acquisition": self.acquisition.name, "transform": model.choice.kind}
@@ -158,13 +167,17 @@ class BayesianSearch:
             return first_untried(space, rows, -model.sample(rows, rng.standard_normal((1, len(rows))))[0], seen.taken)
         spec = self.acquisition.spec(model.best, model.unit)
         order = np.argsort(model.mean(model.x[: model.ended]), kind="stable")
-        return maximise(space, lambda rows, gradient: model.score(rows, spec, gradient), model.x[order[:5]], seen.taken, rng)
+
+        def score(rows: Array, gradient: bool) -> tuple[Array, Array | None]:
+            return model.score(rows, spec, gradient)
+
+        return maximise(space, score, model.x[order[:5]], seen.taken, rng)
 
 
 def first_guess(space: Space) -> Array:
-    """The row (d,) tried first: the user's defaults; the middle of a range, or the first choice, where none was given."""
-    units = [p.encode(p.default) if p.default_given or p.categorical else 0.5 for p in space.columns]
-    return space.snap([units])[0]
+    """The row (d,) tried first: the defaults that were given; elsewhere the middle of a range, or the first choice."""
+    units = np.array([p.encode(p.default) if p.default_given or p.categorical else 0.5 for p in space.columns])
+    return space.encode(space.decode(space.snap(units[None])[0]))
 
 
 def refit_size(n: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,16 +18,20 @@ from krigetuner import config, versions
 from krigetuner.backend import registry
 from krigetuner.errors import BackendUnavailable
 
-ABSENT = """
-import importlib.abc, sys
-class Hide(importlib.abc.MetaPathFinder):
-    # the extension as it is where no compiler was found: not there
+FINDERS = """
+import importlib.machinery, importlib.util, sys
+class Finders:
+    # all finders of modules, but for the extension
+    def __init__(self, behind):
+        self.behind = behind
     def find_spec(self, name, path=None, target=None):
         if name == "krigetuner.backend._cpp":
-            raise ModuleNotFoundError("No module named 'krigetuner.backend._cpp'", name=name)
-        return None
-sys.meta_path.insert(0, Hide())
+            return {extension}
+        return next((s for s in (f.find_spec(name, path, target) for f in self.behind) if s), None)
+sys.meta_path = [Finders(sys.meta_path)]
 """
+ABSENT = FINDERS.format(extension="None")
+BROKEN = FINDERS.format(extension="importlib.util.spec_from_file_location(name, sys.argv[1])")
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +42,15 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     config.set_backend(None)
 
 
-def run(code: str, **environment: str) -> Any:
+def run(code: str, *arguments: str, **environment: str) -> Any:
     """What a fresh interpreter prints as JSON."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("KRIGETUNER")}
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**kept, **environment}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *arguments],
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -107,6 +117,23 @@ print(json.dumps([names, [(w.category.__name__, str(w.message)) for w in caught]
     assert "KRIGETUNER_BACKEND=numpy" in caught[0][1]
 
 
+def test_an_extension_that_does_not_load_says_why(tmp_path: Path) -> None:
+    suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
+    broken = tmp_path / f"_cpp{suffix}"
+    broken.write_bytes(b"not a library")
+    message = run(
+        BROKEN
+        + """
+import json
+from krigetuner.backend import registry
+print(json.dumps(registry.why_absent()["cpp"]))
+""",
+        str(broken),
+    )
+    assert broken.name in message
+    assert "pip install" in message
+
+
 def test_without_the_extension_cpp_by_name_is_an_error_with_a_remedy() -> None:
     message = run(
         ABSENT
@@ -121,7 +148,7 @@ except BackendUnavailable as error:
 """,
         KRIGETUNER_BACKEND="cpp",
     )
-    assert "C++ compiler" in message
+    assert re.search(r"C\+\+\S* compiler", message)
     assert "pip install" in message
 
 

@@ -76,13 +76,15 @@ class CppBackend:
         self._native: Any = load_extension()
 
     def _hyper(self, hyper: KernelHyper) -> _cpp.Hyper:
-        return self._native.Hyper(hyper.lengthscales, hyper.variance, hyper.categorical, hyper.family)
+        made: _cpp.Hyper = self._native.Hyper(hyper.lengthscales, hyper.variance, hyper.categorical, hyper.family)
+        return made
 
     def kernel(
         self, a: Array, b: Array | None, hyper: KernelHyper, gradient: Literal["none", "hyper", "query"] = "none"
     ) -> Array:
         """Kernel matrix (n, m), or its derivatives (p, n, m) or (d, n, m)."""
-        return self._native.kernel(a, b, self._hyper(hyper), gradient)
+        matrix: Array = self._native.kernel(a, b, self._hyper(hyper), gradient)
+        return matrix
 
     def fit(self, x: Array, y: Array, noise: Array, hyper: KernelHyper, jitter: float = 0.0) -> CppFitted:
         """Factors K and solves for alpha; raises NotPositiveDefinite at the first pivot that is not positive."""
@@ -98,7 +100,8 @@ class CppBackend:
 
     def predict(self, fitted: CppFitted, x: Array) -> tuple[Array, Array]:
         """Posterior mean (m,) and variance (m,) of the latent function."""
-        return self._native.predict(fitted.native, x)
+        moments: tuple[Array, Array] = self._native.predict(fitted.native, x)
+        return moments
 
     def score(
         self,
@@ -111,11 +114,14 @@ class CppBackend:
         """Acquisition values (m,) and their gradients (m, d) if asked for; always in double precision."""
         checks.one_of("precision", precision, checks.PRECISIONS)
         a = acquisition
-        return self._native.score(fitted.native, x, a.kind, a.best, a.beta, a.xi, gradient)
+        result: tuple[Array, Array | None] = self._native.score(
+            fitted.native, x, a.kind, a.best, a.beta, a.xi, gradient
+        )
+        return result
 
     def sample(self, fitted: CppFitted, x: Array, normals: Array, jitter: float = 1e-10) -> Array:
         """Joint posterior samples (s, m) from standard normals (s, m)."""
-        result = self._native.sample(fitted.native, x, normals, jitter)
+        result: Array | int = self._native.sample(fitted.native, x, normals, jitter)
         if isinstance(result, int):
             raise _not_positive_definite(result, jitter)
         return result

@@ -1,8 +1,9 @@
 #include "krige/cholesky.hpp"
 
+#include <algorithm>
 #include <cmath>
-#include <vector>
 
+#include "krige/buffer.hpp"
 #include "krige/matmul.hpp"
 #include "levels/entries.hpp"
 
@@ -10,15 +11,24 @@ namespace krige {
 
 index_t cholesky(Matrix a) { return KRIGE_CALL(factor)(a); }
 
-void solve_lower(ConstMatrix l, Matrix b) { KRIGE_CALL(solve)(l, false, b); }
+void solve_lower(ConstMatrix l, Matrix b) { KRIGE_CALL(solve)(l, false, b, false); }
 
-void solve_lower_transposed(ConstMatrix l, Matrix b) { KRIGE_CALL(solve)(l, true, b); }
+void solve_lower_transposed(ConstMatrix l, Matrix b) { KRIGE_CALL(solve)(l, true, b, false); }
 
-void inverse_from_cholesky(ConstMatrix l, Matrix out) { KRIGE_CALL(invert)(l, out); }
+void inverse_from_cholesky(ConstMatrix l, Matrix out) {
+    const index_t n = l.rows;
+    Buffer storage(n * n);
+    std::fill(storage.data(), storage.data() + n * n, 0.0);
+    const Matrix inverse{storage.data(), n, n, n};
+    for (index_t i = 0; i < n; ++i) inverse(i, i) = 1;
+    KRIGE_CALL(solve)(l, false, inverse, true);
+    for (index_t i = 0; i < n; ++i) std::fill(out.row(i), out.row(i) + i + 1, 0.0);
+    KRIGE_CALL(product)(1.0, inverse, Op::transpose, inverse, Op::none, out, true, true);
+}
 
 index_t extend_cholesky(Matrix l, index_t n) {
     const index_t k = l.rows - n;
-    std::vector<double> columns(static_cast<std::size_t>(n * k));
+    Buffer columns(n * k);
     const Matrix rows = l.block(n, 0, k, n);
     const Matrix transposed{columns.data(), n, k, k};
     for (index_t i = 0; i < k; ++i)

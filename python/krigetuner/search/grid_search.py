@@ -39,9 +39,9 @@ class GridSearch:
             if values is None:
                 break
             self._listed += 1
-            key = space.key(values)
+            key = self._seen.key(space, values)
             if key not in self._seen:
                 self._ahead.append((key, values))
         if not self._ahead:
-            return nothing_left(history, f"all {self._listed} combinations of the grid have been tried")
+            return nothing_left(history, f"all {self._listed} configurations of the grid have been tried")
         return [Suggestion(dict(values), Origin(self.name)) for _, values in self._ahead[:count]]

@@ -1,8 +1,8 @@
 """Random search: independent draws, none of them twice while a configuration is left.
 
-The draw of a trial is keyed by (seed, number of the trial), so it does not depend on what other trials gave, on how many run at
-the same time, or on a restart in between. Only a draw that was tried before is replaced, by the next draw of the
-same trial, and when those run out by one of the untried configurations, each with the same chance.
+The draw of a trial is keyed by (seed, number of the trial), so it depends neither on what other trials gave nor on how
+many run at the same time nor on a restart. Only a draw that was tried before is replaced, by the next draw of the same
+trial, and when those run out by one of the untried configurations, each with the same chance.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class RandomSearch:
         countable = space.size is not None and space.size <= LISTED
         for _ in range(DRAWS if countable else MANY_DRAWS):
             values = space.decode(space.sample(rng.random((1, space.dimensions)))[0])
-            key = space.key(values)
+            key = self._seen.key(space, values)
             if key not in self._seen and key not in chosen:
                 return key, values
         if not countable:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from krigetuner.search.protocol import Done, Wait
 from krigetuner.space.space import Space
-from krigetuner.trial.history import History, Observation
+from krigetuner.trial.history import History, Observation, Value
 
-_CHUNK = 256
+_CHUNK = 64
+_REMEMBERED = 1024
 
 
 class SeenConfigurations:
     """The keys of the configurations in a history.
 
-    It is a cache of a pure function of (space, history): `update` compares the observations with those of the last call by
-    identity and computes keys for the others only.
+    It is a cache of a pure function of (space, history): `update` compares the observations with those of the last call
+    by identity and computes keys for the others only.
 
     Attributes:
         generation: counts the times that configurations were forgotten; while it stays, the set only grows.
@@ -27,6 +29,7 @@ class SeenConfigurations:
         self._observations: tuple[Observation, ...] = ()
         self._keys: list[str] = []
         self._counts: Counter[str] = Counter()
+        self._named: dict[tuple[tuple[str, Value], ...], str] = {}
 
     def __contains__(self, key: str) -> bool:
         return key in self._counts
@@ -34,10 +37,21 @@ class SeenConfigurations:
     def __len__(self) -> int:
         return len(self._counts)
 
+    def key(self, space: Space, values: Mapping[str, Value]) -> str:
+        """`space.key(values)`, remembered for a while: the same values come back as a running and as an ended trial."""
+        items = tuple(values.items())
+        if len(self._named) > _REMEMBERED:
+            self._named.clear()
+        found = self._named.get(items)
+        if found is None:
+            found = self._named[items] = space.key(values)
+        return found
+
     def update(self, space: Space, history: History) -> None:
         """Makes this the configurations of `history`, named as `space` names them."""
         observations = tuple(history)
         if space is not self._space or len(observations) < len(self._observations):
+            self._named = self._named if space is self._space else {}
             self._space, self._observations, self._keys, self._counts = space, (), [], Counter()
             self.generation += 1
         for start in range(0, len(observations), _CHUNK):
@@ -49,12 +63,13 @@ class SeenConfigurations:
     def _replace(self, space: Space, start: int, observations: tuple[Observation, ...]) -> None:
         for index, observation in enumerate(observations, start):
             if index < len(self._keys):
-                if observation.values == self._observations[index].values:
+                before = self._observations[index]
+                if observation is before or observation.values == before.values:
                     continue
                 self._forget(self._keys[index])
-                self._keys[index] = space.key(observation.values)
+                self._keys[index] = self.key(space, observation.values)
             else:
-                self._keys.append(space.key(observation.values))
+                self._keys.append(self.key(space, observation.values))
             self._counts[self._keys[index]] += 1
 
     def _forget(self, key: str) -> None:

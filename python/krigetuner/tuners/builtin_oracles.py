@@ -144,7 +144,8 @@ class BayesianOptimizationOracle(AlgorithmOracle):
         self.num_initial_points = options.whole_number(
             "num_initial_points", num_initial_points, 1, "None takes a number that suits the dimensions"
         )
-        self.alpha = options.real_number("alpha", alpha, 0.0, f"the default, {DEFAULT_ALPHA:g}, lets the noise be learned")
+        advice = f"the default, {DEFAULT_ALPHA:g}, lets the noise be learned"
+        self.alpha = options.real_number("alpha", alpha, 0.0, advice)
         self.beta = options.exploration(beta, kappa)
         self.acquisition = options.acquisition_name(acquisition)
         self.xi = options.real_number("xi", xi, 0.0, "0 asks for any improvement")

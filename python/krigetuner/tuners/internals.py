@@ -69,8 +69,8 @@ class OracleInternals:
             trial_id: of the new trial.
 
         Returns:
-            `{"status": "RUNNING", "values": {...}}`, or the status "IDLE" (nothing until a running trial ends; ask again)
-            or "STOPPED" (the search is over).
+            `{"status": "RUNNING", "values": {...}}`, or the status "IDLE" (nothing until a running trial ends) or
+            "STOPPED" (the search is over).
         """
         if type(self)._populate_space is not OracleInternals._populate_space:
             _deprecated("_populate_space", "populate_space")

@@ -38,7 +38,7 @@ class Oracle(OracleStudy):
         tune_new_entries: whether those are tuned, or keep their defaults.
         seed: any whole number, 0 too; None for a random one, which is recorded.
         max_retries_per_trial: how often a trial that crashed or gave NaN is run again.
-        max_consecutive_failed_trials: after so many failed trials in a row the search ends with an error; None for never.
+        max_consecutive_failed_trials: so many failed trials in a row end the search with an error; None for never.
         max_time: seconds after which no new trial is begun, from the begin of the search in this process.
         target: value of the objective that ends the search.
         storage: None for an SQLite database in the project directory, "memory" for none, or an SQLAlchemy URL.
@@ -57,8 +57,8 @@ class Oracle(OracleStudy):
         """The next trial for a tuner: the one it runs already, one that has to be run again, an enqueued or a new one.
 
         Returns:
-            A trial whose status is RUNNING; or IDLE (ask again when a running trial has ended) or STOPPED (the search is
-            over), with the reason in `message`.
+            A trial whose status is RUNNING; or IDLE (ask again when a running trial has ended) or STOPPED (the search
+            is over), with the reason in `message`.
         """
         if tuner_id in self.ongoing_trials:
             return self.ongoing_trials[tuner_id]
@@ -71,7 +71,8 @@ class Oracle(OracleStudy):
         if waiting is not None:
             return self._start(waiting, tuner_id)
         if self.max_trials and self.remaining_trials() == 0:
-            return self._no_trial(tuner_id, TrialStatus.STOPPED, f"max_trials: all {self.max_trials} trials have been run")
+            done = f"max_trials: all {self.max_trials} trials have been run"
+            return self._no_trial(tuner_id, TrialStatus.STOPPED, done)
         return self._new_trial(tuner_id)
 
     def _new_trial(self, tuner_id: str) -> Trial:
@@ -186,7 +187,8 @@ class Oracle(OracleStudy):
         own.take(trial)
         if own.status not in (TrialStatus.COMPLETED, TrialStatus.INVALID, TrialStatus.FAILED):
             raise ValueError(
-                f"trial.status: expected 'COMPLETED', 'INVALID' or 'FAILED', got {own.status!r}; set it before end_trial"
+                f"trial.status: expected 'COMPLETED', 'INVALID' or 'FAILED', got {own.status!r}; "
+                "set it before end_trial"
             )
         refused = self._discover(own)
         if own.status == TrialStatus.COMPLETED:
@@ -203,8 +205,8 @@ class Oracle(OracleStudy):
         if limit and policy.too_many_failures(last, limit):
             raise RuntimeError(
                 f"Number of consecutive failures exceeded the limit of {limit}. The last one, trial {own.trial_id}:\n"
-                f"{own.message or 'no reason was given'}\nAll of them are recorded; correct the cause and search again, or "
-                "raise max_consecutive_failed_trials"
+                f"{own.message or 'no reason was given'}\nAll of them are recorded; correct the cause and search "
+                "again, or raise max_consecutive_failed_trials"
             )
 
     def _discover(self, trial: Trial) -> RuntimeError | None:

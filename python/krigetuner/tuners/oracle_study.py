@@ -18,7 +18,10 @@ from krigetuner.tuners.synchronized import synchronized
 from krigetuner.tuners.trial import Trial, trial_of
 
 STATE, SPACE = "oracle", "search_space"
-DERIVED = ("ongoing_trials", "hyperparameters", "start_order", "end_order", "run_times", "retry_queue", "seed", "tried_so_far", "id_to_hash")
+DERIVED = (
+    "ongoing_trials", "hyperparameters", "start_order", "end_order", "run_times", "retry_queue", "seed", "tried_so_far",
+    "id_to_hash",
+)  # fmt: skip
 """Parts of KerasTuner's oracle state that follow from the record of the trials."""
 
 
@@ -47,7 +50,7 @@ class OracleStudy(OracleInternals):
         self._definitions = SearchSpace(hyperparameters, allow_new_entries, tune_new_entries)
         self.seed_given = seed is not None
         self.seed = options.seed_or_random(seed)
-        retries = options.whole_number("max_retries_per_trial", max_retries_per_trial, 0, "0 runs each trial once", optional=False)
+        retries = options.whole_number("max_retries_per_trial", max_retries_per_trial, 0, "0 runs each once", False)
         self.max_retries_per_trial: int = retries or 0
         self.max_consecutive_failed_trials = options.whole_number(
             "max_consecutive_failed_trials", max_consecutive_failed_trials, 1, "None never gives up"
@@ -161,7 +164,11 @@ class OracleStudy(OracleInternals):
 
     @synchronized
     def _set_project_dir(
-        self, directory: str | Path | None, project_name: str | None, overwrite: bool = False, storage: str | None = None
+        self,
+        directory: str | Path | None,
+        project_name: str | None,
+        overwrite: bool = False,
+        storage: str | None = None,
     ) -> None:
         """Opens the study in a project directory, and goes on with it if it is there.
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def results_table(records: Iterable[TrialRecord]) -> pandas.DataFrame:
     """One row for each trial in the order of their numbers.
 
-    Columns: trial_id, status, score, best_step, suggestion_seconds (spent on deciding what to try), seconds (of the last
-    attempt), then the hyperparameters, then the final metrics; `hyperparameter/<name>` and
+    Columns: trial_id, status, score, best_step, suggestion_seconds (spent on deciding what to try), seconds (of the
+    last attempt), then the hyperparameters, then the final metrics; `hyperparameter/<name>` and
     `metric/<name>` where a name is that of an earlier column.
 
     Raises:

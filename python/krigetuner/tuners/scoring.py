@@ -41,8 +41,9 @@ def reported(metrics: Any, objective: Objective) -> dict[str, float]:
 def missing(objective: Objective, found: Iterable[str]) -> ValueError:
     """The error that says what the objective lacks, and what there is."""
     expected, found = names_of(objective), sorted(found)
+    lacking = [name for name in expected if name not in found]
     return ValueError(
-        f"Objective value missing in metrics reported to the Oracle, expected: {[n for n in expected if n not in found]}, "
+        f"Objective value missing in metrics reported to the Oracle, expected: {lacking}, "
         f"found: {found}; report it, or name one of those found as the objective"
     )
 
@@ -76,7 +77,8 @@ def judge_score(trial: Trial, objective: Objective) -> None:
     """
     if trial.score is None:
         raise ValueError(
-            f"score of trial {trial.trial_id}: expected a number, got None; report metrics, or set trial.score in score_trial"
+            f"score of trial {trial.trial_id}: expected a number, got None; report metrics, or set trial.score in "
+            "score_trial"
         )
     trial.score = float(trial.score)
     if policy.loss_of(trial.score, objective.direction) is None:

@@ -15,6 +15,7 @@ from krigetuner.space.parameters import HyperParameter, deserialize, serialize
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
 
+
 class SearchSpace:
     """Keeps the definitions of one study together.
 
@@ -27,7 +28,9 @@ class SearchSpace:
         ValueError: no hyperparameters were given although none may be added.
     """
 
-    def __init__(self, hyperparameters: HyperParameters | None, allow_new_entries: bool, tune_new_entries: bool) -> None:
+    def __init__(
+        self, hyperparameters: HyperParameters | None, allow_new_entries: bool, tune_new_entries: bool
+    ) -> None:
         if hyperparameters is None:
             for name, value in (("tune_new_entries", tune_new_entries), ("allow_new_entries", allow_new_entries)):
                 if not value:
@@ -86,7 +89,9 @@ class SearchSpace:
         if isinstance(values, HyperParameters):
             values = values.values
         if not isinstance(values, Mapping):
-            raise TypeError(f"values: expected a dict of hyperparameter values by name, got {values!r}; write {{'name': value}}")
+            raise TypeError(
+                f"values: expected a dict of hyperparameter values by name, got {values!r}; write {{'name': value}}"
+            )
         checked = {}
         for name, value in values.items():
             known = [p for p in self.recorder.space if p.name == name]
@@ -164,8 +169,8 @@ class SearchSpace:
         if defined and self._earlier and not set(defined) & set(self._earlier):
             raise StudyMismatch(
                 f"search space: expected at least one of the hyperparameters of the search that is kept here "
-                f"({', '.join(dict.fromkeys(self._earlier))}), got {', '.join(defined)}; choose another project_name or "
-                "directory, or pass overwrite=True to start over"
+                f"({', '.join(dict.fromkeys(self._earlier))}), got {', '.join(defined)}; choose another project_name "
+                "or directory, or pass overwrite=True to start over"
             )
         gone = [key for key in self._stored if key[0] in self._initial]
         for key in gone:

@@ -23,7 +23,7 @@ def synchronized(func: Method) -> Method:
 
     @functools.wraps(func)
     def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if func.__name__ == "end_trial" and (kwargs.keys() & {"trial_id", "status"} or (args and isinstance(args[0], str))):
+        if func.__name__ == "end_trial" and (not {"trial_id", "status"}.isdisjoint(kwargs) or _is_id(args)):
             args, kwargs = (_ended_trial(self, *args, **kwargs),), {}
         with lock_of(self):
             return func(self, *args, **kwargs)
@@ -31,10 +31,14 @@ def synchronized(func: Method) -> Method:
     return cast("Method", locked)
 
 
-def lock_of(oracle: Any) -> threading.RLock:  # type: ignore[valid-type]
-    """The lock of one oracle, made at its first use; it goes when the oracle goes."""
+def lock_of(oracle: Any) -> Any:
+    """The re-entrant lock of one oracle, made at its first use; it goes when the oracle goes."""
     lock = oracle.__dict__.get("_lock")
     return oracle.__dict__.setdefault("_lock", threading.RLock()) if lock is None else lock
+
+
+def _is_id(args: tuple[Any, ...]) -> bool:
+    return bool(args) and isinstance(args[0], str)
 
 
 def _ended_trial(oracle: Any, trial_id: str, status: str = "COMPLETED") -> Trial:

@@ -26,8 +26,7 @@ def parent_names(parameter: HyperParameter) -> list[str]:
 def parents_first(parameters: Sequence[HyperParameter]) -> list[int]:
     """Indices of parameters such that parents come before children, otherwise in the order given.
 
-    Raises:
-        ValueError: parameters that are conditions of each other.
+    Of parameters that are conditions of each other, the one given first comes first: the others cannot make it active.
     """
     last = {p.name: i for i, p in enumerate(parameters)}
     if all(last.get(name, -1) < i for i, p in enumerate(parameters) for name in parent_names(p)):
@@ -36,12 +35,7 @@ def parents_first(parameters: Sequence[HyperParameter]) -> list[int]:
     waiting = list(range(len(parameters)))
     while waiting:
         names = {parameters[i].name for i in waiting}
-        first = next((i for i in waiting if not names & set(parent_names(parameters[i]))), None)
-        if first is None:
-            raise ValueError(
-                f"conditions: expected parents without cycles, got {sorted(names)}, each waiting for another; "
-                "remove a condition"
-            )
+        first = next((i for i in waiting if not names & set(parent_names(parameters[i]))), waiting[0])
         order.append(first)
         waiting.remove(first)
     return order
@@ -90,6 +84,8 @@ class Activity:
         if not isinstance(condition, Parent):
             return total
         for i in self._same_name.get(condition.name, ()):
+            if i >= len(masks):
+                break  # a parameter that waits for this one
             hit = self._has_value(i, condition, rows)
             mask = masks[i]
             total |= hit if mask is None else hit & mask

@@ -145,7 +145,7 @@ class Numerical(HyperParameter):
 
     @cached_property
     def _quantiles(self) -> tuple[Any, ...]:
-        return tuple(dict.fromkeys(self.prob_to_value(i * 0.1 + 0.05) for i in range(10)))
+        return tuple(dict.fromkeys(self.prob_to_value((i + 0.5) / 10) for i in range(10)))
 
     def get_config(self) -> dict[str, Any]:
         """KerasTuner's layout."""

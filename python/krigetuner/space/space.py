@@ -29,10 +29,7 @@ class Space:
     """An immutable set of parameters with their conditions.
 
     Args:
-        parameters: in the order of registration; what a name is a parent of may come in any order.
-
-    Raises:
-        ValueError: parameters that are conditions of each other.
+        parameters: in the order of registration; parents are resolved before children wherever they stand.
     """
 
     def __init__(self, parameters: Sequence[HyperParameter] = ()) -> None:

@@ -41,7 +41,6 @@ class Ledger:
         self._state = store.state()
         self._observed = Observed()
         self._unsure = False
-        self._ended_before = len(self._state.ended)
 
     @property
     def state(self) -> StudyState:
@@ -49,11 +48,6 @@ class Ledger:
         if self._unsure:
             self._catch_up()
         return self._state
-
-    @property
-    def ended_here(self) -> list[int]:
-        """Numbers of the trials that ended since this ledger was made, in that order."""
-        return self.state.ended[self._ended_before :]
 
     def _record(self, event: e.Event) -> None:
         """Appends one event, then folds it in."""
@@ -388,7 +382,4 @@ class Ledger:
         if values is None:
             return None
         new = plain.values(values)
-        if new == self.state.trials[number].values:
-            return None
-        self._observed.forget()
-        return new
+        return None if new == self.state.trials[number].values else new

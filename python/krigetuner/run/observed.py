@@ -18,21 +18,20 @@ PHASES: dict[str, Phase] = {TrialStatus.COMPLETED: "completed", TrialStatus.FAIL
 class Observed:
     """Observations of one study in one space; trials whose values do not lie in the space are left out.
 
-    A change costs O(1) at the next `history`; another space object costs one pass over all trials.
+    A change costs O(1) at the next `history`, and a copy of the rest; another space object costs one pass over all
+    trials.
     """
 
     def __init__(self) -> None:
         self._space: Any = None
-        self._rows: list[Observation] = []
-        self._slots: dict[int, int] = {}
         self._stale: set[int] = set()
         self._seen = 0
-        self._history: History | None = None
+        self._present: set[int] = set()
+        self._history = History((), 0)
 
     def touch(self, number: int) -> None:
-        """Says that the trial changed; its values are the same."""
+        """Says that the trial changed."""
         self._stale.add(number)
-        self._history = None
 
     def forget(self) -> None:
         """Says that anything may have changed."""
@@ -40,32 +39,36 @@ class Observed:
 
     def history(self, space: Space, state: StudyState) -> History:
         """The observations in order of number."""
+        count = len(state.trials)
         if space is not self._space:
-            self._space, self._seen, self._history = space, 0, None
-            self._rows, self._slots = [], {}
-            self._stale.clear()
+            self._space, self._seen, self._present, self._history = space, 0, set(), History((), 0)
+        if not self._stale and self._seen == count:
+            return self._history
         direction = state.objective.get("direction")
-        for number in self._stale:
-            if number in self._slots:
-                slot = self._slots[number]
-                self._rows[slot] = _observe(state.trials[number], self._rows[slot].values, direction)
+        changed = []
+        for number in sorted(self._stale.union(range(self._seen, count))):
+            observation = _observe(state.trials[number], space, direction)
+            if observation is not None:
+                changed.append(observation)
+            elif number in self._present:  # its values left the space: begin again without it
+                self.forget()
+                return self.history(space, state)
+        self._present.update(o.number for o in changed)
+        self._history = self._history.updated(changed, count)
         self._stale.clear()
-        for number in range(self._seen, len(state.trials)):
-            record = state.trials[number]
-            try:
-                values = space.complete(record.values)
-            except ValueError:  # outside of the present space: kept and shown, not learned from
-                continue
-            self._slots[number] = len(self._rows)
-            self._rows.append(_observe(record, values, direction))
-        if self._history is None or self._seen != len(state.trials):
-            self._history = History(self._rows)
-        self._seen = len(state.trials)
+        self._seen = count
         return self._history
 
 
-def _observe(record: TrialRecord, values: Any, direction: str | None) -> Observation:
-    """One trial as an algorithm sees it; a trial that waits to be run again counts as running."""
+def _observe(record: TrialRecord, space: Space, direction: str | None) -> Observation | None:
+    """One trial as an algorithm sees it, completed with defaults; None when it lies outside of the space.
+
+    A trial that waits to be run again counts as running.
+    """
+    try:
+        values = space.complete(record.values)
+    except ValueError:  # kept and shown, not learned from
+        return None
     phase = PHASES.get(record.status, "running")
     loss = None
     if phase == "completed" and record.score is not None:

@@ -223,7 +223,7 @@ class _Statements:
         lease = [c[f"lease_{n}"] for n in ("token", "host", "pid", "machine", "birth", "expiry")]
         held = (c.id == bind("study"), c.lease_token == bind("token"))
         blank = {
-            n.name: None for n in c if n.name not in ("id", "study", "position") and not n.name.startswith("lease")
+            n.name: sa.null() for n in c if n.name not in ("id", "study", "position") and not n.name.startswith("lease")
         }
 
         def compiled(construct: Any) -> Statement:

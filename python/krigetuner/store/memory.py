@@ -26,7 +26,7 @@ class MemoryStore:
         if self._closed:
             raise StoreError("store: expected an open store, got a closed one; open the study again")
         self._events.append(event)
-        if isinstance(event, TrialReported):
+        if isinstance(event, TrialReported) and event.metrics:
             self._reports.setdefault(event.number, []).append(event)
         return len(self._events)
 

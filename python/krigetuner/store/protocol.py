@@ -26,7 +26,9 @@ class Store(Protocol):
         """The study as the plain tables have it; equal to the fold of all events."""
 
     def measurements(self, number: int | None = None) -> Iterator[TrialReported]:
-        """Every reported step of one trial, or of all, in the order of trial, then of recording."""
+        """Every reported step of one trial, or of all, in the order of trial, then of recording; those without a
+        metric are left out.
+        """
 
     def close(self) -> None:
         """Gives the lease back and closes the database; harmless when called twice."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from krigetuner.errors import MissingDependency, StoreError
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
+    from sqlalchemy import MetaData
 
 VERSION = 1
 
@@ -44,10 +44,10 @@ def sqlalchemy() -> Any:
 
 
 @cache
-def metadata() -> sa.MetaData:
+def metadata() -> MetaData:
     """The tables as SQLAlchemy knows them."""
     sa = sqlalchemy()
-    result: sa.MetaData = sa.MetaData()
+    result: MetaData = sa.MetaData()
 
     def table(name: str, *columns: Any) -> None:
         sa.Table(name, result, *columns, sqlite_with_rowid=name in {"krigetuner", "studies"})

@@ -1,0 +1,246 @@
+"""What a database adds to the contract: durability settings, versions, errors in plain words, several studies."""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.contracts.store import portrait, texts
+
+from krigetuner.errors import StoreError
+from krigetuner.store import events as e
+from krigetuner.store.database import DatabaseStore
+from krigetuner.store.replay import StudyState, fold
+from krigetuner.trial.history import Origin
+
+OPENED = e.StudyOpened("s", {"name": "loss", "direction": "min"}, "random", {}, "cpp", 1, 0.0, "0.1")
+
+
+def asked(number: int) -> e.TrialAsked:
+    return e.TrialAsked(number, f"{number:04d}", {"x": 0.5}, Origin("random"), 1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "study.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[DatabaseStore]:
+    made = DatabaseStore(path)
+    yield made
+    made.close()
+
+
+def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def change(path: Path, sql: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(sql)
+    connection.commit()
+    connection.close()
+
+
+def test_people_with_sql_find_trials_and_measurements(store: DatabaseStore, path: Path) -> None:
+    for event in (
+        OPENED,
+        asked(0),
+        e.TrialStarted(0, 0, "w", 1.0),
+        e.TrialReported(0, 0, 0, 0, {"loss": math.nan, "accuracy": 0.5}),
+        e.TrialReported(0, 0, 0, 1, {"loss": math.inf, "accuracy": -math.inf}),
+        e.TrialFinished(0, (({"loss": 2.0}, 1),), {"loss": 2.0}, 1, 2.0, None, 3.0),
+    ):
+        store.append(event)
+    assert rows(path, "select trial_id, status, score, best_step, ended - started from trials") == [
+        ("0000", "COMPLETED", 2.0, 1, 2.0)
+    ]
+    assert rows(path, "select step, name, value from measurements order by position, name") == [
+        (0, "accuracy", 0.5),
+        (0, "loss", None),
+        (1, "accuracy", -math.inf),
+        (1, "loss", math.inf),
+    ]
+    assert rows(path, "select position, kind, version from events order by position")[-1] == (6, "TrialFinished", 1)
+    assert rows(path, "select json_extract(hyperparameters, '$.x') from trials") == [(0.5,)]
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("normal", 1), ("full", 2)])
+def test_durability(path: Path, durability: str, synchronous: int) -> None:
+    store = DatabaseStore(path, durability=durability)  # type: ignore[arg-type]
+    with store._connection.transaction() as cursor:
+        assert cursor.execute("PRAGMA synchronous").fetchone() == (synchronous,)
+        assert cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    store.close()
+
+
+def test_durability_is_one_of_two(path: Path) -> None:
+    with pytest.raises(ValueError, match="durability: expected 'normal' or 'full', got 'none'; choose one"):
+        DatabaseStore(path, durability="none")  # type: ignore[arg-type]
+
+
+def test_a_reader_sees_what_is_being_written_and_cannot_write(store: DatabaseStore, path: Path) -> None:
+    store.append(OPENED)
+    reader = DatabaseStore(path, read_only=True)
+    for number in range(3):
+        store.append(asked(number))
+        assert sorted(reader.state().running) == list(range(number + 1))
+    assert texts(event for _, event in reader.read(1)) == texts(map(asked, range(3)))
+    with pytest.raises(StoreError, match="closed or read-only"):
+        reader.append(OPENED)
+    reader.close()
+
+
+def test_reading_a_study_that_is_not_there(path: Path) -> None:
+    with pytest.raises(StoreError, match="expected a recorded study, got no file; check the directory"):
+        DatabaseStore(path, read_only=True)
+    assert not path.parent.exists()
+
+
+def test_several_studies_of_one_database_do_not_see_each_other(path: Path) -> None:
+    url = f"sqlite:///{path}"
+    first, second = DatabaseStore(url, "first"), DatabaseStore(url, "second")
+    for store, count in ((first, 2), (second, 3)):
+        store.append(OPENED)
+        for number in range(count):
+            store.append(asked(number))
+            store.append(e.TrialReported(number, 0, 0, 0, {"loss": 1.0}))
+    assert [len(s.state().trials) for s in (first, second)] == [2, 3]
+    first.erase()
+    assert portrait(first.state()) == portrait(StudyState())
+    assert list(first.read()) == list(first.measurements()) == []
+    assert first.append(OPENED) == 1
+    assert portrait(second.state()) == portrait(fold(second.read()))
+    assert len(list(second.measurements())) == 3
+    for store in (first, second):
+        store.close()
+
+
+def test_a_database_of_a_newer_version_is_refused(store: DatabaseStore, path: Path) -> None:
+    store.close()
+    change(path, "update krigetuner set version = 2")
+    for read_only in (False, True):
+        with pytest.raises(
+            StoreError, match=r"study.sqlite: expected a database of version 1 or earlier, got version 2.*upgrade"
+        ):
+            DatabaseStore(path, read_only=read_only)
+
+
+def test_another_programs_database_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    change(path, "create table events (id integer)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"expected a KrigeTuner study, got tables of another program \(events\)"):
+        DatabaseStore(path)
+    assert path.read_bytes()[100:] == before[100:]
+
+
+@pytest.mark.parametrize("content", [b"this is a text, not a database" * 50, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_file_is_named_and_left_alone(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"study.sqlite: expected to open the study, got '.*'; it is damaged"):
+        DatabaseStore(path)
+    assert path.read_bytes() == content
+
+
+def test_a_url_that_cannot_be_one() -> None:
+    with pytest.raises(StoreError, match=r"storage: expected a path, 'memory' or a SQLAlchemy URL .* got '://'"):
+        DatabaseStore("://")
+    with pytest.raises(StoreError, match=r"(?s)nosuch://.*expected to open the study"):
+        DatabaseStore("nosuch://host/x")
+
+
+def test_a_directory_in_the_place_of_the_file(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(
+        StoreError, match="expected to open the study, got 'unable to open database file'; the directory"
+    ):
+        DatabaseStore(path)
+
+
+AS_NOBODY = """
+import os, sys
+from krigetuner.errors import StoreError
+from krigetuner.store.database import DatabaseStore
+DatabaseStore("sqlite://").close()  # everything is imported while files can be read
+if os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    DatabaseStore(sys.argv[1])
+except StoreError as error:
+    sys.stdout.write(str(error))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_read_only_directory(exists: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        path = root / "study.sqlite" if exists else root / "project" / "study.sqlite"
+        if exists:
+            store = DatabaseStore(path)
+            store.append(OPENED)
+            store.close()
+            path.chmod(0o444)
+        root.chmod(0o555)
+        command = [sys.executable, "-c", AS_NOBODY, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        root.chmod(0o755)
+        assert str(path) in done.stdout
+        assert "choose another directory or change its permissions" in done.stdout
+        if exists:
+            assert rows(path, "select kind from events") == [("StudyOpened",)]
+
+
+def test_a_full_disk_loses_nothing_and_the_study_goes_on_when_there_is_room(store: DatabaseStore, path: Path) -> None:
+    raw = store._connection._raw
+    store.append(OPENED)
+    pages = raw.cursor().execute("PRAGMA page_count").fetchone()[0]
+    raw.cursor().execute(f"PRAGMA max_page_count={pages + 20}")
+    number = 0
+
+    def fill() -> None:
+        nonlocal number
+        while True:
+            store.append(asked(number))
+            number += 1
+
+    with pytest.raises(StoreError, match=r"study\.sqlite: expected to write .*disk is full'; free some space and run"):
+        fill()
+    assert number > 20
+    with pytest.raises(StoreError, match="free some space"):
+        store.append(e.StateSaved("big", {"x": "y" * 100_000}))
+    assert texts(event for _, event in store.read(1)) == texts(map(asked, range(number)))
+    raw.cursor().execute("PRAGMA max_page_count=1000000")
+    assert store.append(asked(number)) == number + 2
+    assert portrait(store.state()) == portrait(fold(store.read()))
+
+
+def test_text_that_is_not_unicode_is_an_error_and_not_recorded(store: DatabaseStore) -> None:
+    store.append(OPENED)
+    with pytest.raises((StoreError, UnicodeEncodeError)):
+        store.append(e.TrialAsked(0, "\ud800", {}, Origin("random"), 1))
+    assert len(list(store.read())) == 1
+
+
+def test_an_interruption_behind_a_commit_is_noticed(store: DatabaseStore) -> None:
+    store.append(OPENED)
+    store.append(asked(0))
+    store._position = 1  # as if Ctrl-C had come between the commit and its noting down
+    assert store.append(asked(1)) == 3
+    assert portrait(store.state()) == portrait(fold(store.read()))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -248,6 +251,20 @@ def test_numpy_values_are_taken() -> None:
     assert Fixed("a", np.float64(0.5)).value == 0.5
     assert Boolean("a").canonical(np.True_) is True
     assert Float("a", np.float32(0), 1).min_value == 0.0
+
+
+def test_whatever_is_a_number_is_taken() -> None:
+    assert Float("a", Decimal("0.1"), Fraction(1, 2), step="0.1").values == (0.1, 0.2, 0.3, 0.4, 0.5)
+    assert list(Int("a", False, Fraction(4), step=2.0).values) == [0, 2, 4]
+    assert Choice("a", "xyz").values == ["x", "y", "z"]
+
+
+def test_parameters_can_be_pickled_and_copied() -> None:
+    for parameter in PARAMETERS + CONTINUOUS:
+        parameter.encode(parameter.default)
+        for again in (pickle.loads(pickle.dumps(parameter)), copy.deepcopy(parameter)):
+            assert again.get_config() == parameter.get_config()
+            assert again.encode(parameter.default) == parameter.encode(parameter.default)
 
 
 def test_defaults() -> None:

@@ -261,3 +261,6 @@ def test_old_private_names_work() -> None:
     assert not hp._exists("f", [Parent("g", [1])])
     assert [p.name for p in hp._hps["f"]] == ["f"]
     assert hp._space is hp.space
+    assert hp._hps["unknown"] == []
+    with pytest.raises(KeyError, match=r"unknown does not exist\. Known: f"):
+        hp.get("unknown")

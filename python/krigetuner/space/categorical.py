@@ -239,7 +239,7 @@ class Fixed(HyperParameter):
 
 
 def _checked_choices(name: str, values: Any) -> list[Any]:
-    items = as_list(values)
+    items = list(values) if isinstance(values, str) else as_list(values)  # KerasTuner takes text letter by letter
     if values is None or not items:
         raise ValueError(
             f"`values` must be provided for `Choice`. Choice(name='{name}') got {values!r}; give at least one"

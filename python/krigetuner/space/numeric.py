@@ -345,12 +345,15 @@ def as_int(value: Any, argument: str) -> int:
         ValueError: a fraction, a non-finite number or text.
         TypeError: something else that is no number.
     """
-    if _is_number(value) and math.isfinite(value):
+    try:
         whole = int(value)
-        if whole == value:
-            return whole
-    kind = ValueError if isinstance(value, int | float | str | np.floating) else TypeError
-    raise kind(f"{argument} must be an int, Received: {value!r} of type {type(value)}.")
+    except (ValueError, OverflowError):
+        whole = None  # NaN, infinite, or text: refused below
+    except TypeError as error:
+        raise TypeError(f"{argument} must be an int, Received: {value!r} of type {type(value)}.") from error
+    if whole is None or whole != value:
+        raise ValueError(f"{argument} must be an int, Received: {value!r} of type {type(value)}.")
+    return whole
 
 
 def as_float(value: Any, argument: str) -> float:
@@ -360,12 +363,12 @@ def as_float(value: Any, argument: str) -> float:
         ValueError: not finite, or text that is no number.
         TypeError: something else that is no number.
     """
-    if not isinstance(value, int | float | str | np.integer | np.floating) or isinstance(value, bool):
-        raise TypeError(f"{argument}: expected a number, got {value!r} of type {type(value)}")
     try:
         number = float(value)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{argument}: expected a number, got {value!r}") from error
+    except TypeError as error:
+        raise TypeError(f"{argument}: expected a number, got {value!r} of type {type(value)}") from error
     if not math.isfinite(number):
         raise ValueError(f"{argument}: expected a finite number, got {value!r}")
     return number

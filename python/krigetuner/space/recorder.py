@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ class HyperParameters:
         self.inactive_scopes: list[list[Condition]] = []
         self._name_scopes: list[str] = []
         self._conditions: list[Condition] = []
-        self._hps: dict[str, list[HyperParameter]] = {}
+        self._hps: defaultdict[str, list[HyperParameter]] = defaultdict(list)
         self._space: list[HyperParameter] = []
         self._warned: set[str] = set()  # shared with copies, so that a search warns once and not once a trial
 
@@ -55,7 +56,7 @@ class HyperParameters:
             ValueError: the parent was not asked for before.
         """
         name = self._get_name(parent_name)
-        if name not in self._hps:
+        if not self._hps.get(name):
             raise ValueError(
                 f"`HyperParameter` named: {name} not defined. parent_name: ask for it first; known: {self._known()}"
             )
@@ -157,7 +158,7 @@ class HyperParameters:
         name = self._get_name(name)
         if name in self.values:
             return self.values[name]
-        if name in self._hps:
+        if self._hps.get(name):
             conditions = " or ".join(str(p.conditions) for p in self._hps[name])
             raise ValueError(f"{name} is currently inactive. It has a value only where {conditions} holds")
         raise KeyError(f"{name} does not exist. Known: {self._known()}")
@@ -188,7 +189,7 @@ class HyperParameters:
     def copy(self) -> HyperParameters:
         """A space with the same parameters and values of its own, and no scopes entered."""
         twin = type(self)()
-        twin._hps = {name: list(parameters) for name, parameters in self._hps.items()}
+        twin._hps.update((name, list(parameters)) for name, parameters in self._hps.items())
         twin._space = list(self._space)
         twin.values = dict(self.values)
         twin._warned = self._warned
@@ -275,7 +276,7 @@ class HyperParameters:
             warnings.warn(text, KrigeTunerWarning, stacklevel=5)
 
     def _add(self, parameter: HyperParameter) -> None:
-        self._hps.setdefault(parameter.name, []).append(parameter)
+        self._hps[parameter.name].append(parameter)
         self._space.append(parameter)
 
     @contextlib.contextmanager
@@ -290,7 +291,7 @@ class HyperParameters:
         return "/".join([*self._name_scopes, str(name)])
 
     def _known(self) -> str:
-        return ", ".join(self._hps) or "none"
+        return ", ".join(name for name, parameters in self._hps.items() if parameters) or "none"
 
     def _validate_name(self, name: str) -> None:
         if any(isinstance(c, Parent) and c.name == name for c in self._conditions):

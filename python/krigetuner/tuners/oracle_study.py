@@ -217,7 +217,7 @@ class OracleStudy(OracleInternals):
             self._options(),
             backend=self._backend_name(),
             seed=None if known and not self.seed_given else self.seed,
-            parameters=self.hyperparameters.get_config()["space"],
+            parameters=self._definitions.configs(),
             version=project.version(),
         )
         self._opened, self._settled, self._recorded_space = ledger, False, None

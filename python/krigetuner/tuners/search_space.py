@@ -200,13 +200,17 @@ class SearchSpace:
                 stacklevel=3,
             )
 
+    def configs(self) -> list[dict[str, Any]]:
+        """The definitions as they are recorded: KerasTuner's layout, with None for a default that nobody chose."""
+        return [_config(p) for p in self.recorder.space]
+
     def unrecorded(self, recorded: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]] | None:
         """What has to be recorded so that the record holds the present definitions.
 
         Returns:
             Configs to add and names to withdraw first; None when the record is complete.
         """
-        before, now = list(recorded), [serialize(p) for p in self.recorder.space]
+        before, now = list(recorded), self.configs()
         if now == before:
             return None
         if now[: len(before)] == before:
@@ -225,6 +229,13 @@ def active_values(hyperparameters: HyperParameters, values: Mapping[str, Any]) -
         if parameter.name not in active and all(c.is_active(active) for c in parameter.conditions):
             active[parameter.name] = values.get(parameter.name, parameter.default)
     return active
+
+
+def _config(parameter: HyperParameter) -> dict[str, Any]:
+    config = serialize(parameter)
+    if "default" in config["config"] and not parameter.default_given:
+        config["config"]["default"] = None
+    return config
 
 
 def _legal(parameters: list[HyperParameter], value: Any) -> Any:

@@ -71,6 +71,7 @@ class DigitsModel(kt.HyperModel):
         return keras.optimizers.Lion(rate, beta_1=lion)
 
     def fit(self, hp: kt.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        kwargs["verbose"] = 0  # the tuner's own display is enough
         return model.fit(*args, batch_size=hp.Choice("batch_size", [16, 32, 64, 128]), **kwargs)
 
 
@@ -110,9 +111,9 @@ def compare(tuners: dict[str, kt.Tuner]) -> list[dict[str, Any]]:
             {
                 "search": name,
                 "trainings": len(seen),
-                "best val accuracy": max(seen),
+                "val accuracy": max(seen),
                 "test accuracy": best.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"],
-                "seconds in suggestions": float(tuner.results()["suggestion_seconds"].sum()),
+                "suggesting (s)": float(tuner.results()["suggestion_seconds"].sum()),
                 "trials to random's best": next((i for i, s in enumerate(seen, 1) if s >= goal), "not reached"),
             }
         )
@@ -123,7 +124,7 @@ def as_table(rows: list[dict[str, Any]]) -> Table:
     """The rows for the terminal."""
     table = Table(title="Handwritten digits: three searches at equal trainings")
     for column in rows[0]:
-        table.add_column(column, justify="left" if column == "search" else "right")
+        table.add_column(column, justify="left" if column == "search" else "right", no_wrap=column == "search")
     for cells in rows:
         table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells.values()))
     return table

@@ -59,6 +59,7 @@ class FraudModel(kt.HyperModel):
 
     def fit(self, hp: kt.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
         batch_size, epochs = self.batch_size(hp), self.epochs(hp)
+        kwargs["verbose"] = 0  # the tuner's own display is enough
         return model.fit(*args, batch_size=batch_size, epochs=epochs, class_weight=CLASS_WEIGHT, **kwargs)
 
     def neurons(self, hp: kt.HyperParameters, layer: int) -> int:
@@ -127,7 +128,7 @@ def row(name: str, tuner: kt.Tuner) -> dict[str, Any]:
     return {
         "search": name,
         "trainings": len(done),
-        "best val recall": float(done.max()),
+        "val recall": float(done.max()),
         **{f"test {metric}": float(test[metric]) for metric in METRICS},
     }
 
@@ -166,7 +167,7 @@ def main() -> None:
         console.print(name, "chose", tuner.get_best_hyperparameters()[0].values)
     table = Table(title="Frauds found: three searches at equal trainings")
     for column in rows[0]:
-        table.add_column(column, justify="left" if column == "search" else "right")
+        table.add_column(column, justify="left" if column == "search" else "right", no_wrap=column == "search")
     for cells in rows:
         table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells.values()))
     console.print(table)

@@ -71,11 +71,11 @@ def _time(call: Call, loops: int) -> float:
 
 
 def peak() -> float | None:
-    """Multiply-add peak of one core in flop/s, as krige_bench measures it; None where it is not built."""
+    """Multiply-add peak of one core in flop/s, as krige_bench measures it; None where that is not built."""
     built = [shutil.which("krige_bench"), *sorted(map(str, ROOT.glob("build/**/krige_bench")))]
     for program in filter(None, built):
         done = subprocess.run([program, "--json", "--peak"], capture_output=True, text=True, check=False)
-        if done.returncode == 0:
+        if done.returncode == 0 and done.stdout.startswith("{"):
             return float(json.loads(done.stdout)["peak_gflops"]) * 1e9
     return None
 

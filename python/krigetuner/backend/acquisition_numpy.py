@@ -60,7 +60,9 @@ def _log_improvement(z: Array) -> tuple[Array, Array, Array]:
     if tail.any():
         u = z[tail]
         mills = math.sqrt(math.pi / 2) * erfcx(-u / math.sqrt(2))
-        share = np.where(u < SERIES, _tail_series(np.minimum(u, SERIES)), 1 + u * mills)
+        share = 1 + u * mills
+        far = u < SERIES
+        share[far] = _tail_series(u[far])
         log_value[tail] = _log_density(u) + np.log(share)
         cumulative_ratio[tail], density_ratio[tail] = mills / share, 1 / share
     return log_value, cumulative_ratio, density_ratio

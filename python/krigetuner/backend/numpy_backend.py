@@ -8,6 +8,7 @@ matrix, which is how LAPACK sees it here without a copy.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,6 +23,8 @@ BLOCK = 1 << 16
 """Numbers in one block of coordinate differences: half a megabyte."""
 CANDIDATES = 1024
 """Candidates that share one triangular solve."""
+FACTORS = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}
+"""s^2 / r^2 of the protocol's formulas."""
 FAR = 800.0
 """exp(-FAR) is 0; distances are cut there so that inf * 0 cannot arise."""
 
@@ -222,7 +225,7 @@ def _correlation(family: str, squared: Array) -> Array:
     """The kernel divided by its variance, from squared distances."""
     if family == "rbf":
         return np.asarray(np.exp(-0.5 * np.minimum(squared, FAR * FAR)))
-    s = np.minimum(np.sqrt(squared * {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}[family]), FAR)
+    s = np.minimum(np.sqrt(squared * FACTORS[family]), FAR)
     decay = np.exp(-s)
     if family == "matern32":
         decay *= 1 + s
@@ -235,7 +238,7 @@ def _slope(family: str, squared: Array) -> Array:
     """-2 times the derivative of the correlation with respect to the squared distance."""
     if family == "rbf":
         return _correlation(family, squared)
-    s = np.minimum(np.sqrt(squared * {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}[family]), FAR)
+    s = np.minimum(np.sqrt(squared * FACTORS[family]), FAR)
     decay = np.exp(-s)
     if family == "matern12":
         return np.divide(decay, s, out=np.zeros_like(s), where=s > 0)
@@ -247,13 +250,29 @@ def _weights(hyper: KernelHyper) -> Array:
     return np.asarray(1 / np.maximum(hyper.lengthscales, 1e-100) ** 2)
 
 
+class _Scratch(threading.local):
+    """One block per thread, kept: fresh pages from the system would cost more than the arithmetic."""
+
+    def __init__(self) -> None:
+        self.block = np.empty(BLOCK)
+
+    def take(self, shape: tuple[int, ...]) -> Array:
+        size = math.prod(shape)
+        return self.block[:size].reshape(shape) if size <= BLOCK else np.empty(shape)
+
+
+_scratch = _Scratch()
+
+
 def _differences(a: Array, b: Array, hyper: KernelHyper) -> Array:
-    """Differences (d, n, m) of the coordinates of a (n, d) and b (m, d); 0 or 1 in categorical dimensions."""
-    out = np.empty((a.shape[1], len(a), len(b)))
-    for j, categorical in enumerate(hyper.categorical):
-        np.subtract.outer(a[:, j], np.ascontiguousarray(b[:, j]), out=out[j])
-        if categorical:
-            out[j] = out[j] != 0
+    """Differences (d, n, m) of the coordinates of a (n, d) and b (m, d); 0 or 1 in categorical dimensions.
+
+    The result is valid until the next call in the same thread.
+    """
+    out = _scratch.take((a.shape[1], len(a), len(b)))
+    np.subtract(a.T[:, :, None], np.ascontiguousarray(b.T)[:, None, :], out=out)
+    if hyper.categorical.any():
+        out[hyper.categorical] = out[hyper.categorical] != 0
     return out
 
 
@@ -278,7 +297,7 @@ def _rectangular(a: Array, b: Array, hyper: KernelHyper) -> Array:
 def _lower_triangle(x: Array, hyper: KernelHyper) -> Array:
     """Kernel matrix (n, n) whose strict upper triangle is arbitrary."""
     out = np.zeros((len(x), len(x)))
-    for rows in _blocks(hyper, len(x), (len(x) + 1) // 2):
+    for rows in _blocks(hyper, len(x), len(x)):
         out[rows, : rows.stop] = _rectangular(x[rows], x[: rows.stop], hyper)
     return out
 
@@ -324,30 +343,29 @@ def _likelihood(
     """Fills in one setting (Rasmussen and Williams 2006, eq. 2.30 and 5.9); leaves -inf and zeros when K fails."""
     from scipy.linalg.lapack import dpotri
 
-    matrix = _lower_triangle(x, hyper)
+    kernel = _lower_triangle(x, hyper)
+    matrix = kernel.copy()
     matrix.flat[:: len(x) + 1] += noise
     lower, pivot = _factor(matrix)
     if pivot >= 0:
         return
     fitted = _fitted(x, lower, y, hyper, 0.0)
-    inverse, _ = dpotri(lower.T, lower=0, overwrite_c=1)
-    # twice the derivative of the likelihood with respect to each entry of K; its lower triangle is valid
-    weight = np.outer(fitted.alpha, fitted.alpha) - inverse.T
-    by_noise[:] = 0.5 * weight.diagonal()
+    inverse = dpotri(lower.T, lower=0, overwrite_c=1)[0].T
+    by_noise[:] = 0.5 * (fitted.alpha**2 - inverse.diagonal())
     value[:] = fitted.log_likelihood
     scale = _weights(hyper)
-    for rows in _blocks(hyper, len(x), (len(x) + 1) // 2):
-        squares = _differences(x[rows], x[: rows.stop], hyper)
+    for rows in _blocks(hyper, len(x), len(x)):
+        below = slice(0, rows.stop)
+        squares = _differences(x[rows], x[below], hyper)
         squares *= squares
         squared = _squared_distances(squares, scale)
-        # off the diagonal every entry stands for two
-        once = np.tril(weight[rows, : rows.stop], rows.start)
-        once[np.arange(len(once)), np.arange(rows.start, rows.stop)] *= 0.5
-        gradient[-1] += np.vdot(once, _correlation(hyper.family, squared))
+        # twice the derivative with respect to each entry of K; off the diagonal an entry stands for two
+        once = np.tril(np.outer(fitted.alpha[rows], fitted.alpha[below]) - inverse[rows, below], rows.start)
+        once.flat[rows.start :: rows.stop + 1] *= 0.5
+        gradient[-1] += np.vdot(once, kernel[rows, below])
         once *= _slope(hyper.family, squared)
         gradient[:-1] += squares.reshape(len(scale), -1) @ once.ravel()
-    gradient[:-1] *= scale
-    gradient *= hyper.variance
+    gradient[:-1] *= scale * hyper.variance
 
 
 def _posterior(fitted: NumpyFitted, x: Array) -> tuple[Array, Array, Array]:

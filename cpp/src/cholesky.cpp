@@ -1,6 +1,5 @@
 #include "krige/cholesky.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "krige/buffer.hpp"
@@ -11,20 +10,11 @@ namespace krige {
 
 index_t cholesky(Matrix a) { return KRIGE_CALL(factor)(a); }
 
-void solve_lower(ConstMatrix l, Matrix b) { KRIGE_CALL(solve)(l, false, b, false); }
+void solve_lower(ConstMatrix l, Matrix b) { KRIGE_CALL(solve)(l, false, b); }
 
-void solve_lower_transposed(ConstMatrix l, Matrix b) { KRIGE_CALL(solve)(l, true, b, false); }
+void solve_lower_transposed(ConstMatrix l, Matrix b) { KRIGE_CALL(solve)(l, true, b); }
 
-void inverse_from_cholesky(ConstMatrix l, Matrix out) {
-    const index_t n = l.rows;
-    Buffer storage(n * n);
-    std::fill(storage.data(), storage.data() + n * n, 0.0);
-    const Matrix inverse{storage.data(), n, n, n};
-    for (index_t i = 0; i < n; ++i) inverse(i, i) = 1;
-    KRIGE_CALL(solve)(l, false, inverse, true);
-    for (index_t i = 0; i < n; ++i) std::fill(out.row(i), out.row(i) + i + 1, 0.0);
-    KRIGE_CALL(product)(1.0, inverse, Op::transpose, inverse, Op::none, out, true, true);
-}
+void inverse_from_cholesky(ConstMatrix l, Matrix out) { KRIGE_CALL(invert)(l, out); }
 
 index_t extend_cholesky(Matrix l, index_t n) {
     const index_t k = l.rows - n;

@@ -89,17 +89,17 @@ KRIGE_STATIC void accumulate(vec (&tile)[rows][vectors], Rows a, const double* b
 }
 
 template <bool minus, int vectors>
-KRIGE_NOINLINE static inline void update_tile(const double* a, const double* b, index_t depth, double* c, index_t stride) {
+KRIGE_NOINLINE static inline void update_tile(Rows a, const double* b, index_t depth, double* c, index_t stride) {
     vec tile[tile_rows][vectors];
     load_tile(tile, c, stride);
-    accumulate<minus>(tile, panel_rows(a), b, depth);
+    accumulate<minus>(tile, a, b, depth);
     store_tile(tile, c, stride);
 }
 
-// c (rows, cols), at most one tile, += or -= a b, only where column <= row + diagonal
+// A part of a tile: columns of rows r of c with column < cols and column <= r + diagonal.
 template <bool minus>
-KRIGE_NOINLINE static inline void update_part(const double* a, const double* b, index_t depth, double* c, index_t stride,
-                                       index_t rows, index_t cols, index_t diagonal) {
+KRIGE_NOINLINE static inline void update_part(Rows a, const double* b, index_t depth, double* c, index_t stride,
+                                              index_t rows, index_t cols, index_t diagonal) {
     double part[tile_rows * width] = {};
     for (index_t r = 0; r < rows; ++r)
         for (index_t j = 0; j < cols && j <= r + diagonal; ++j) part[r * width + j] = c[r * stride + j];
@@ -111,6 +111,17 @@ KRIGE_NOINLINE static inline void update_part(const double* a, const double* b, 
         update_tile<minus, tile_vectors>(a, b, depth, part, width);
     for (index_t r = 0; r < rows; ++r)
         for (index_t j = 0; j < cols && j <= r + diagonal; ++j) c[r * stride + j] = part[r * width + j];
+}
+
+// The tile at c, of a matrix that has `rows` rows and `cols` columns from there on, += or -= a b where column <= row +
+// diagonal. All tile_rows rows of a are read.
+template <bool minus>
+KRIGE_STATIC void update_any(Rows a, const double* b, index_t depth, double* c, index_t stride, index_t rows, index_t cols,
+                             index_t diagonal) {
+    if (rows >= tile_rows && cols >= width && diagonal >= width - 1)
+        update_tile<minus, tile_vectors>(a, b, depth, c, stride);
+    else if (diagonal + tile_rows > 0)
+        update_part<minus>(a, b, depth, c, stride, rows < tile_rows ? rows : tile_rows, cols < width ? cols : width, diagonal);
 }
 
 // Rows `depth` to depth + rows of a panel of right sides := their solution, where `a` holds these rows of the factor and
@@ -137,14 +148,21 @@ KRIGE_NOINLINE static inline void solve_tile(Rows a, const double* reciprocal, d
     store_tile(tile, c, width);
 }
 
-template <int rows>
-KRIGE_STATIC void solve_rows(int vectors, Rows a, const double* reciprocal, double* panel, index_t depth) {
+// Rows `first` to n of a panel := their solution with the rows `first`... of the factor.
+template <int vectors>
+KRIGE_STATIC void solve_tiles(Rows l, const double* reciprocal, index_t first, index_t n, double* panel) {
+    index_t i = first;
+    for (; i + tile_rows <= n; i += tile_rows) solve_tile<tile_rows, vectors>(skip(l, i, 0), reciprocal + i, panel, i);
+    for (; i < n; ++i) solve_tile<1, vectors>(skip(l, i, 0), reciprocal + i, panel, i);
+}
+
+KRIGE_STATIC void solve_rows(int vectors, Rows l, const double* reciprocal, index_t first, index_t n, double* panel) {
     if (vectors == 1)
-        solve_tile<rows, 1>(a, reciprocal, panel, depth);
+        solve_tiles<1>(l, reciprocal, first, n, panel);
     else if (vectors == 2)
-        solve_tile<rows, 2>(a, reciprocal, panel, depth);
+        solve_tiles<2>(l, reciprocal, first, n, panel);
     else
-        solve_tile<rows, tile_vectors>(a, reciprocal, panel, depth);
+        solve_tiles<tile_vectors>(l, reciprocal, first, n, panel);
 }
 
 // Columns `depth` to depth + count of a symmetric panel := columns of its factor; returns -1 or the failed column.

@@ -6,12 +6,15 @@ over the configurations that were never tried; running trials count as if they h
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from krigetuner.backend.protocol import Array, Backend
 from krigetuner.backend.registry import get_backend
+from krigetuner.errors import KrigeTunerWarning
 from krigetuner.gp.acquisition import Acquisition
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import Candidate, Choice, Surrogate, choose, surrogate
@@ -23,6 +26,7 @@ from krigetuner.trial.history import History, Origin, Value
 DEFAULT_ALPHA = 1e-4
 PLAIN: tuple[Candidate, ...] = (("plain", "matern52"),)
 LEARNED: tuple[Candidate, ...] = (("plain", "matern52"), ("power", "matern52"))
+PUSH, PATIENCE, PROGRESS = 0.1, 3, 0.01
 START = (4, 10)
 """Least and most trials of a start of default length."""
 
@@ -69,12 +73,14 @@ class BayesianSearch:
         self.acquisition = Acquisition(acquisition, beta, xi)
         self._backend = backend
         self._fits: dict[tuple[bytes, ...], Choice] = {}
+        self._encoder = _Encoder()
+        self._warned = False
 
     def ask(self, space: Space, history: History, count: int) -> Answer:
         """At most `count` suggestions; see `search.protocol.Algorithm`."""
         if not space.dimensions:
             return self._ask_trivial(space, history)
-        seen = _read(space, history)
+        seen = _read(space, history, self._encoder.rows(space, history))
         number, asked = next_number(history), len(history)
         suggestions: list[Suggestion] = []
         for i in range(count):
@@ -157,7 +163,14 @@ class BayesianSearch:
         note: dict[str, Value] = {"acquisition": self.acquisition.name, "transform": model.choice.kind}
         if model.jitter:
             note["jitter"] = model.jitter
+            self._warn(model.jitter)
         return model.believing(seen.running), note
+
+    def _warn(self, jitter: float) -> None:
+        if not self._warned:
+            self._warned = True
+            text = "the kernel matrix could not be factored as it is: jitter {:.0e} was added to its diagonal; raise alpha"
+            warnings.warn(text.format(jitter), KrigeTunerWarning, stacklevel=2)
 
     def _best_row(self, space: Space, model: Surrogate, seen: _Seen, number: int) -> Array | None:
         """The untried row with the largest acquisition."""
@@ -165,13 +178,19 @@ class BayesianSearch:
         if self.acquisition.draws:
             rows = space.sample(latin(rng, 1000, space.dimensions))
             return first_untried(space, rows, -model.sample(rows, rng.standard_normal((1, len(rows))))[0], seen.taken)
-        spec = self.acquisition.spec(model.best, model.unit)
+        push = PUSH if self.acquisition.name == "auto" and number % 2 and stagnates(model.y[: model.ended]) else 0.0
+        spec = self.acquisition.spec(model.best - push, model.unit)
         order = np.argsort(model.mean(model.x[: model.ended]), kind="stable")
 
         def score(rows: Array, gradient: bool) -> tuple[Array, Array | None]:
             return model.score(rows, spec, gradient)
 
         return maximise(space, score, model.x[order[:5]], seen.taken, rng)
+
+
+def stagnates(y: Array) -> bool:
+    """Whether the last few of the outputs (n,) brought next to nothing."""
+    return len(y) > PATIENCE and float(y[:-PATIENCE].min() - y.min()) < PROGRESS
 
 
 def first_guess(space: Space) -> Array:
@@ -190,9 +209,28 @@ def refit_size(n: int) -> int:
     return size
 
 
-def _read(space: Space, history: History) -> _Seen:
-    """Encodes the history; failed trials count as the worst loss."""
-    rows = space.encode_many([o.values for o in history]) if len(history) else np.empty((0, space.dimensions))
+class _Encoder:
+    """Rows of configurations, encoded once per trial as long as the space is the same object."""
+
+    def __init__(self) -> None:
+        self._space: Space | None = None
+        self._rows: dict[int, tuple[Mapping[str, Value], Array]] = {}
+
+    def rows(self, space: Space, history: History) -> Array:
+        """(n, d) of all observations."""
+        if space is not self._space:
+            self._space, self._rows = space, {}
+        table = np.empty((len(history), space.dimensions))
+        for i, o in enumerate(history):
+            known = self._rows.get(o.number)
+            if known is None or (known[0] is not o.values and known[0] != o.values):
+                known = self._rows[o.number] = o.values, space.encode(o.values)
+            table[i] = known[1]
+        return table
+
+
+def _read(space: Space, history: History, rows: Array) -> _Seen:
+    """The history with its rows (n, d); failed trials count as the worst loss."""
     ended = np.array([o.phase != "running" for o in history], dtype=bool)
     losses = np.array([np.inf if o.loss is None else o.loss for o in history], dtype=np.float64)
     variances = np.array([o.variance or 0.0 for o in history], dtype=np.float64)

@@ -26,5 +26,5 @@ def generator(seed: int, number: int, purpose: str | int = 0) -> np.random.Gener
 
 
 def next_number(history: History) -> int:
-    """The number of the next trial: one more than the last one that `history` holds."""
-    return int(history[-1].number) + 1 if len(history) else 0
+    """The number of the next trial."""
+    return history.next_number

@@ -1,32 +1,24 @@
 """The seven verbs in numpy and LAPACK: the reference for the other backends and the fallback where none can be loaded.
 
-Distances are sums of squared differences, never expanded into products, so that close points keep their digits. Rows
-are worked through in blocks that fit a core's cache. A C-ordered lower L is the transpose of an F-ordered upper
-matrix, which is how LAPACK sees it here without a copy.
+A C-ordered lower L is the transpose of an F-ordered upper matrix, which is how LAPACK sees it here without a copy.
 """
 
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from krigetuner.backend import acquisition_numpy, checks
+from krigetuner.backend import kernel_numpy as kernels
 from krigetuner.backend.protocol import VARIANCE_FLOOR, AcquisitionSpec, Array, KernelHyper, Likelihood
 from krigetuner.errors import NotPositiveDefinite
 
-BLOCK = 1 << 16
-"""Numbers in one block of coordinate differences: half a megabyte."""
 CANDIDATES = 1024
 """Candidates that share one triangular solve."""
-FACTORS = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}
-"""s^2 / r^2 of the protocol's formulas."""
-FAR = 800.0
-"""exp(-FAR) is 0; distances are cut there so that inf * 0 cannot arise."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +63,11 @@ class NumpyBackend:
             checks.points("b", b, d)
         checks.one_of("gradient", gradient, checks.GRADIENTS)
         if gradient == "none":
-            return _symmetric(a, hyper) if b is None else _rectangular(a, b, hyper)
+            return kernels.symmetric(a, hyper) if b is None else kernels.rectangular(a, b, hyper)
         other = a if b is None else b
-        return _hyper_gradient(a, other, hyper) if gradient == "hyper" else _query_gradient(a, other, hyper)
+        return (
+            kernels.hyper_gradient(a, other, hyper) if gradient == "hyper" else kernels.query_gradient(a, other, hyper)
+        )
 
     def fit(self, x: Array, y: Array, noise: Array, hyper: KernelHyper, jitter: float = 0.0) -> NumpyFitted:
         """Factors K and solves for alpha; raises NotPositiveDefinite at the first pivot that is not positive."""
@@ -81,7 +75,7 @@ class NumpyBackend:
         checks.array("y", y, (len(x),))
         checks.noise(noise, (len(x),))
         checks.number("jitter", jitter)
-        matrix = _lower_triangle(x, hyper)
+        matrix = kernels.lower_triangle(x, hyper)
         matrix.flat[:: len(x) + 1] += noise + jitter
         lower, pivot = _factor(matrix)
         if pivot >= 0:
@@ -98,8 +92,8 @@ class NumpyBackend:
             return _fitted(fitted.x, fitted.lower, y, hyper, fitted.jitter)
         lower = np.zeros((n + k, n + k))
         lower[:n, :n] = fitted.lower
-        cross = _solve_lower(fitted.lower, _rectangular(x, fitted.x, hyper))
-        corner = _symmetric(x, hyper) - cross @ cross.T
+        cross = _solve_lower(fitted.lower, kernels.rectangular(x, fitted.x, hyper))
+        corner = kernels.symmetric(x, hyper) - cross @ cross.T
         corner.flat[:: k + 1] += noise + fitted.jitter
         lower[n:, :n] = cross
         lower[n:, n:], pivot = _factor(corner)
@@ -128,7 +122,7 @@ class NumpyBackend:
         """Posterior mean (m,) and variance (m,) of the latent function."""
         checks.points("x", x, len(fitted.hyper.lengthscales))
         mean, variance = np.empty(len(x)), np.empty(len(x))
-        for rows in _slices(len(x), CANDIDATES):
+        for rows in kernels.slices(len(x), CANDIDATES):
             mean[rows], variance[rows], _ = _posterior(fitted, x[rows])
         return mean, np.maximum(variance, VARIANCE_FLOOR * fitted.hyper.variance)
 
@@ -146,7 +140,7 @@ class NumpyBackend:
         checks.one_of("precision", precision, checks.PRECISIONS)
         values = np.empty(len(x))
         gradients = np.empty(x.shape) if gradient else None
-        for rows in _slices(len(x), CANDIDATES):
+        for rows in kernels.slices(len(x), CANDIDATES):
             mean, variance, solved = _posterior(fitted, x[rows])
             floor = VARIANCE_FLOOR * fitted.hyper.variance
             sigma = np.sqrt(np.maximum(variance, floor))
@@ -164,7 +158,7 @@ class NumpyBackend:
         if len(x) == 0:
             return np.empty(normals.shape)
         mean, _, solved = _posterior(fitted, x)
-        covariance = _symmetric(x, fitted.hyper) - solved @ solved.T
+        covariance = kernels.symmetric(x, fitted.hyper) - solved @ solved.T
         covariance.flat[:: len(x) + 1] += jitter * fitted.hyper.variance
         factor, pivot = _factor(covariance)
         if pivot >= 0:
@@ -182,11 +176,6 @@ def _not_positive_definite(pivot: int, jitter: float) -> NotPositiveDefinite:
 
 def _own(hyper: KernelHyper) -> KernelHyper:
     return replace(hyper, lengthscales=hyper.lengthscales.copy(), categorical=hyper.categorical.copy())
-
-
-def _slices(count: int, size: int) -> Iterator[slice]:
-    size = max(1, size)
-    return (slice(i, min(i + size, count)) for i in range(0, count, size))
 
 
 # --- linear algebra -----------------------------------------------------------------------------------------------
@@ -218,122 +207,6 @@ def _fitted(x: Array, lower: Array, y: Array, hyper: KernelHyper, jitter: float)
     return NumpyFitted(x, lower, alpha, hyper, jitter, value)
 
 
-# --- kernels ------------------------------------------------------------------------------------------------------
-
-
-def _correlation(family: str, squared: Array) -> Array:
-    """The kernel divided by its variance, from squared distances."""
-    if family == "rbf":
-        return np.asarray(np.exp(-0.5 * np.minimum(squared, FAR * FAR)))
-    s = np.minimum(np.sqrt(squared * FACTORS[family]), FAR)
-    decay = np.exp(-s)
-    if family == "matern32":
-        decay *= 1 + s
-    elif family == "matern52":
-        decay *= 1 + s * (1 + s / 3)
-    return np.asarray(decay)
-
-
-def _slope(family: str, squared: Array) -> Array:
-    """-2 times the derivative of the correlation with respect to the squared distance."""
-    if family == "rbf":
-        return _correlation(family, squared)
-    s = np.minimum(np.sqrt(squared * FACTORS[family]), FAR)
-    decay = np.exp(-s)
-    if family == "matern12":
-        return np.divide(decay, s, out=np.zeros_like(s), where=s > 0)
-    return np.asarray(3 * decay if family == "matern32" else 5 / 3 * (1 + s) * decay)
-
-
-def _weights(hyper: KernelHyper) -> Array:
-    """Inverse squared lengthscales, kept finite: at 1e-100 any difference is already infinitely far."""
-    return np.asarray(1 / np.maximum(hyper.lengthscales, 1e-100) ** 2)
-
-
-class _Scratch(threading.local):
-    """One block per thread, kept: fresh pages from the system would cost more than the arithmetic."""
-
-    def __init__(self) -> None:
-        self.block = np.empty(BLOCK)
-
-    def take(self, shape: tuple[int, ...]) -> Array:
-        size = math.prod(shape)
-        return self.block[:size].reshape(shape) if size <= BLOCK else np.empty(shape)
-
-
-_scratch = _Scratch()
-
-
-def _differences(a: Array, b: Array, hyper: KernelHyper) -> Array:
-    """Differences (d, n, m) of the coordinates of a (n, d) and b (m, d); 0 or 1 in categorical dimensions.
-
-    The result is valid until the next call in the same thread.
-    """
-    out = _scratch.take((a.shape[1], len(a), len(b)))
-    np.subtract(a.T[:, :, None], np.ascontiguousarray(b.T)[:, None, :], out=out)
-    if hyper.categorical.any():
-        out[hyper.categorical] = out[hyper.categorical] != 0
-    return out
-
-
-def _squared_distances(squares: Array, weights: Array) -> Array:
-    return np.asarray((weights @ squares.reshape(len(weights), -1)).reshape(squares.shape[1:]))
-
-
-def _blocks(hyper: KernelHyper, rows: int, columns: int) -> Iterator[slice]:
-    return _slices(rows, BLOCK // max(1, columns * len(hyper.lengthscales)))
-
-
-def _rectangular(a: Array, b: Array, hyper: KernelHyper) -> Array:
-    out = np.empty((len(a), len(b)))
-    weights = _weights(hyper)
-    for rows in _blocks(hyper, len(a), len(b)):
-        squares = _differences(a[rows], b, hyper)
-        squares *= squares
-        np.multiply(_correlation(hyper.family, _squared_distances(squares, weights)), hyper.variance, out=out[rows])
-    return out
-
-
-def _lower_triangle(x: Array, hyper: KernelHyper) -> Array:
-    """Kernel matrix (n, n) whose strict upper triangle is arbitrary."""
-    out = np.zeros((len(x), len(x)))
-    for rows in _blocks(hyper, len(x), len(x)):
-        out[rows, : rows.stop] = _rectangular(x[rows], x[: rows.stop], hyper)
-    return out
-
-
-def _symmetric(x: Array, hyper: KernelHyper) -> Array:
-    lower = np.tril(_lower_triangle(x, hyper))
-    full = lower + lower.T
-    np.fill_diagonal(full, hyper.variance)
-    return np.asarray(full)
-
-
-def _hyper_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
-    """Derivatives k and dk / d log lengthscale_j = variance slope delta_j^2 / lengthscale_j^2."""
-    out = np.empty((len(hyper.lengthscales) + 1, len(a), len(b)))
-    weights = _weights(hyper)
-    for rows in _blocks(hyper, len(a), len(b)):
-        squares = _differences(a[rows], b, hyper) ** 2
-        squared = _squared_distances(squares, weights)
-        slope = hyper.variance * _slope(hyper.family, squared)
-        out[:-1, rows] = slope * (squares * weights[:, None, None])
-        out[-1, rows] = hyper.variance * _correlation(hyper.family, squared)
-    return out
-
-
-def _query_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
-    """Derivatives dk / da_j = -variance slope delta_j / lengthscale_j^2."""
-    out = np.empty((len(hyper.lengthscales), len(a), len(b)))
-    weights = _weights(hyper)
-    numeric = np.where(hyper.categorical, 0.0, weights)
-    for rows in _blocks(hyper, len(a), len(b)):
-        differences = _differences(a[rows], b, hyper)
-        slope = -hyper.variance * _slope(hyper.family, _squared_distances(differences**2, weights))
-        out[:, rows] = slope * (differences * numeric[:, None, None])
-    return out
-
-
 # --- the model ----------------------------------------------------------------------------------------------------
 
 
@@ -343,7 +216,7 @@ def _likelihood(
     """Fills in one setting (Rasmussen and Williams 2006, eq. 2.30 and 5.9); leaves -inf and zeros when K fails."""
     from scipy.linalg.lapack import dpotri
 
-    kernel = _lower_triangle(x, hyper)
+    kernel = kernels.lower_triangle(x, hyper)
     matrix = kernel.copy()
     matrix.flat[:: len(x) + 1] += noise
     lower, pivot = _factor(matrix)
@@ -353,24 +226,24 @@ def _likelihood(
     inverse = dpotri(lower.T, lower=0, overwrite_c=1)[0].T
     by_noise[:] = 0.5 * (fitted.alpha**2 - inverse.diagonal())
     value[:] = fitted.log_likelihood
-    scale = _weights(hyper)
-    for rows in _blocks(hyper, len(x), len(x)):
+    scale = kernels.inverse_squares(hyper)
+    for rows in kernels.blocks(hyper, len(x), len(x)):
         below = slice(0, rows.stop)
-        squares = _differences(x[rows], x[below], hyper)
+        squares = kernels.differences(x[rows], x[below], hyper)
         squares *= squares
-        squared = _squared_distances(squares, scale)
+        squared = kernels.squared_distances(squares, scale)
         # twice the derivative with respect to each entry of K; off the diagonal an entry stands for two
         once = np.tril(np.outer(fitted.alpha[rows], fitted.alpha[below]) - inverse[rows, below], rows.start)
         once.flat[rows.start :: rows.stop + 1] *= 0.5
         gradient[-1] += np.vdot(once, kernel[rows, below])
-        once *= _slope(hyper.family, squared)
+        once *= kernels.slope(hyper.family, squared)
         gradient[:-1] += squares.reshape(len(scale), -1) @ once.ravel()
     gradient[:-1] *= scale * hyper.variance
 
 
 def _posterior(fitted: NumpyFitted, x: Array) -> tuple[Array, Array, Array]:
     """Mean (m,), variance (m,) before the floor, and (L^-1 k*)^T (m, n) (Rasmussen and Williams 2006, alg. 2.1)."""
-    cross = _rectangular(x, fitted.x, fitted.hyper)
+    cross = kernels.rectangular(x, fitted.x, fitted.hyper)
     mean = cross @ fitted.alpha
     solved = _solve_lower(fitted.lower, cross)
     return mean, fitted.hyper.variance - np.einsum("mn,mn->m", solved, solved), solved
@@ -379,12 +252,12 @@ def _posterior(fitted: NumpyFitted, x: Array) -> tuple[Array, Array, Array]:
 def _score_gradient(fitted: NumpyFitted, x: Array, solved: Array, by_mean: Array, by_variance: Array) -> Array:
     """Chains d mean = alpha . dk* and d variance = -2 (K^-1 k*) . dk* with the acquisition's derivatives (m,)."""
     hyper = fitted.hyper
-    weights = _weights(hyper)
+    weights = kernels.inverse_squares(hyper)
     inverse = _solve_lower(fitted.lower, solved, transposed=True)
     coefficient = by_mean[:, None] * fitted.alpha - 2 * by_variance[:, None] * inverse
     out = np.empty(x.shape)
-    for rows in _blocks(hyper, len(x), fitted.count):
-        differences = _differences(x[rows], fitted.x, hyper)
-        inner = coefficient[rows] * _slope(hyper.family, _squared_distances(differences**2, weights))
+    for rows in kernels.blocks(hyper, len(x), fitted.count):
+        differences = kernels.differences(x[rows], fitted.x, hyper)
+        inner = coefficient[rows] * kernels.slope(hyper.family, kernels.squared_distances(differences**2, weights))
         out[rows] = np.einsum("jmn,mn->mj", differences, inner)
     return out * np.where(hyper.categorical, 0.0, -hyper.variance * weights)

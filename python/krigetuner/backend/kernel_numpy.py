@@ -1,0 +1,145 @@
+"""Kernel matrices and their derivatives in numpy.
+
+Distances are sums of squared differences, never expanded into products, so that close points keep their digits. Rows
+are worked through in blocks that fit a core's cache.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from krigetuner.backend.protocol import Array, KernelHyper
+
+BLOCK = 1 << 16
+"""Numbers in one block of coordinate differences: half a megabyte."""
+FACTORS = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}
+"""s^2 / r^2 of the protocol's formulas."""
+FAR = 800.0
+"""exp(-FAR) is 0; distances are cut there so that inf * 0 cannot arise."""
+
+
+def slices(count: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size`, at least one, that cover `count` in order."""
+    size = max(1, size)
+    return (slice(i, min(i + size, count)) for i in range(0, count, size))
+
+
+def correlation(family: str, squared: Array) -> Array:
+    """The kernel divided by its variance, from squared distances."""
+    if family == "rbf":
+        return np.asarray(np.exp(-0.5 * np.minimum(squared, FAR * FAR)))
+    s = np.minimum(np.sqrt(squared * FACTORS[family]), FAR)
+    decay = np.exp(-s)
+    if family == "matern32":
+        decay *= 1 + s
+    elif family == "matern52":
+        decay *= 1 + s * (1 + s / 3)
+    return np.asarray(decay)
+
+
+def slope(family: str, squared: Array) -> Array:
+    """-2 times the derivative of the correlation with respect to the squared distance."""
+    if family == "rbf":
+        return correlation(family, squared)
+    s = np.minimum(np.sqrt(squared * FACTORS[family]), FAR)
+    decay = np.exp(-s)
+    if family == "matern12":
+        return np.divide(decay, s, out=np.zeros_like(s), where=s > 0)
+    return np.asarray(3 * decay if family == "matern32" else 5 / 3 * (1 + s) * decay)
+
+
+def inverse_squares(hyper: KernelHyper) -> Array:
+    """Inverse squared lengthscales, kept finite: at 1e-100 any difference is already infinitely far."""
+    return np.asarray(1 / np.maximum(hyper.lengthscales, 1e-100) ** 2)
+
+
+class _Scratch(threading.local):
+    """One block per thread, kept: fresh pages from the system would cost more than the arithmetic."""
+
+    def __init__(self) -> None:
+        self.block = np.empty(BLOCK)
+
+    def take(self, shape: tuple[int, ...]) -> Array:
+        size = math.prod(shape)
+        return self.block[:size].reshape(shape) if size <= BLOCK else np.empty(shape)
+
+
+_scratch = _Scratch()
+
+
+def differences(a: Array, b: Array, hyper: KernelHyper) -> Array:
+    """Differences (d, n, m) of the coordinates of a (n, d) and b (m, d); 0 or 1 in categorical dimensions.
+
+    The result is valid until the next call in the same thread.
+    """
+    out = _scratch.take((a.shape[1], len(a), len(b)))
+    np.subtract(a.T[:, :, None], np.ascontiguousarray(b.T)[:, None, :], out=out)
+    if hyper.categorical.any():
+        out[hyper.categorical] = out[hyper.categorical] != 0
+    return out
+
+
+def squared_distances(squares: Array, weights: Array) -> Array:
+    """Squared distances (n, m) from squared differences (d, n, m) and inverse squared lengthscales (d,)."""
+    return np.asarray((weights @ squares.reshape(len(weights), -1)).reshape(squares.shape[1:]))
+
+
+def blocks(hyper: KernelHyper, rows: int, columns: int) -> Iterator[slice]:
+    """Slices of the rows of a matrix whose coordinate differences fill one block each."""
+    return slices(rows, BLOCK // max(1, columns * len(hyper.lengthscales)))
+
+
+def rectangular(a: Array, b: Array, hyper: KernelHyper) -> Array:
+    """Kernel matrix (n, m)."""
+    out = np.empty((len(a), len(b)))
+    weights = inverse_squares(hyper)
+    for rows in blocks(hyper, len(a), len(b)):
+        squares = differences(a[rows], b, hyper)
+        squares *= squares
+        np.multiply(correlation(hyper.family, squared_distances(squares, weights)), hyper.variance, out=out[rows])
+    return out
+
+
+def lower_triangle(x: Array, hyper: KernelHyper) -> Array:
+    """Kernel matrix (n, n) whose strict upper triangle is arbitrary."""
+    out = np.zeros((len(x), len(x)))
+    for rows in blocks(hyper, len(x), len(x)):
+        out[rows, : rows.stop] = rectangular(x[rows], x[: rows.stop], hyper)
+    return out
+
+
+def symmetric(x: Array, hyper: KernelHyper) -> Array:
+    """Kernel matrix (n, n), exactly symmetric, with exactly the variance on its diagonal."""
+    lower = np.tril(lower_triangle(x, hyper))
+    full = lower + lower.T
+    np.fill_diagonal(full, hyper.variance)
+    return np.asarray(full)
+
+
+def hyper_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
+    """Derivatives k and dk / d log lengthscale_j = variance slope delta_j^2 / lengthscale_j^2."""
+    out = np.empty((len(hyper.lengthscales) + 1, len(a), len(b)))
+    weights = inverse_squares(hyper)
+    for rows in blocks(hyper, len(a), len(b)):
+        squares = differences(a[rows], b, hyper) ** 2
+        squared = squared_distances(squares, weights)
+        steepness = hyper.variance * slope(hyper.family, squared)
+        out[:-1, rows] = steepness * (squares * weights[:, None, None])
+        out[-1, rows] = hyper.variance * correlation(hyper.family, squared)
+    return out
+
+
+def query_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
+    """Derivatives dk / da_j = -variance slope delta_j / lengthscale_j^2."""
+    out = np.empty((len(hyper.lengthscales), len(a), len(b)))
+    weights = inverse_squares(hyper)
+    numeric = np.where(hyper.categorical, 0.0, weights)
+    for rows in blocks(hyper, len(a), len(b)):
+        delta = differences(a[rows], b, hyper)
+        steepness = -hyper.variance * slope(hyper.family, squared_distances(delta**2, weights))
+        out[:, rows] = steepness * (delta * numeric[:, None, None])
+    return out

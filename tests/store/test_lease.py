@@ -5,42 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from tests.store.conductors import conductor, finish
 
 from krigetuner.errors import StoreError, StudyLocked
 from krigetuner.store import events as e
 from krigetuner.store import lease as leases
 from krigetuner.store.database import DatabaseStore
 from krigetuner.store.lease import Lease
-
-CONDUCTOR = """
-import sys
-from krigetuner.store.database import DatabaseStore
-store = DatabaseStore(sys.argv[1])
-sys.stdout.write("ready\\n")
-sys.stdout.flush()
-sys.stdin.readline()
-if sys.argv[2] == "close":
-    store.close()
-"""
-
-
-def conductor(path: Path, ending: str = "close") -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", CONDUCTOR, str(path), ending], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-def finish(process: subprocess.Popen[str]) -> None:
-    process.communicate("go\n")
 
 
 @pytest.mark.parametrize("ending", ["close", "exit"])

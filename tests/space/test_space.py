@@ -241,6 +241,19 @@ def test_parents_of_any_type(wanted: Any) -> None:
     assert space.activity(space.snap(np.array([on, off]))).tolist() == [[True, True], [True, False]]
 
 
+def test_conditions_compare_without_rounding() -> None:
+    space = Space([Float("p", 0, 1, step=0.1), Int("n", 1, 3, conditions=[Parent("p", [0.1 * 3])])])
+    assert "n" not in space.complete({"p": 0.3})
+    assert space.size == 11
+    assert not space.activity(space.sample(np.random.default_rng(0).random((99, 2))))[:, 1].any()
+
+
+def test_true_is_one() -> None:
+    space = Space([Int("p", 0, 2), Int("n", 1, 3, conditions=[Parent("p", [True])])])
+    assert space.size == 5
+    assert space.activity(space.encode_many([{"p": 1}, {"p": 2}])).tolist() == [[True, True], [True, False]]
+
+
 def test_one_name_in_two_branches() -> None:
     hp = HyperParameters()
     hp.Choice("m", ["mlp", "cnn"])

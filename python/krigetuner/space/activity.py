@@ -35,7 +35,9 @@ def parents_first(parameters: Sequence[HyperParameter]) -> list[int]:
     waiting = list(range(len(parameters)))
     while waiting:
         names = {parameters[i].name for i in waiting}
-        first = next((i for i in waiting if not names & set(parent_names(parameters[i]))), waiting[0])
+        foremost = {parameters[i].name: i for i in reversed(waiting)}  # of one name, the first keeps its precedence
+        ready = (i for i in foremost.values() if not names & set(parent_names(parameters[i])))
+        first = min(ready, default=waiting[0])
         order.append(first)
         waiting.remove(first)
     return order
@@ -103,14 +105,16 @@ class Activity:
         return hit
 
 
+def has(parameter: HyperParameter, value: Any) -> bool:
+    """Whether a parameter can have a value that equals `value`, as conditions compare: without rounding."""
+    try:
+        return bool(parameter.canonical(value) == value)
+    except ValueError:
+        return False
+
+
 def _units(parameter: HyperParameter, condition: Parent) -> list[float]:
-    found = []
-    for value in condition.values:
-        try:
-            found.append(parameter.encode(parameter.canonical(value)))
-        except ValueError:
-            continue  # a value that this parent never has
-    return found
+    return [parameter.encode(value) for value in condition.values if has(parameter, value)]
 
 
 def _both(mask: Mask | None, other: Mask) -> Mask:

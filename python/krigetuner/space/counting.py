@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from krigetuner.space.activity import meets, parent_names
+from krigetuner.space.activity import has, meets, parent_names
 from krigetuner.space.conditions import Parent
 from krigetuner.space.parameter import HyperParameter
 
@@ -82,7 +82,7 @@ class _Counter:
         if p.name in chosen or not meets(p, chosen):
             return self._from(index + 1, chosen)
         count = p.count or 1
-        told = {v for v in self._wanted.get(p.name, ()) if _legal(p, v)}
+        told = {v for v in self._wanted.get(p.name, ()) if has(p, v)}
         total = sum(self._from(index + 1, {**chosen, p.name: v}) for v in told)
         if count > len(told):
             # "no value": an object that equals no condition's value stands for all the others.
@@ -95,11 +95,3 @@ class _Other:
 
 
 _OTHER = _Other()
-
-
-def _legal(parameter: HyperParameter, value: Any) -> bool:
-    try:
-        parameter.canonical(value)
-    except ValueError:
-        return False
-    return True

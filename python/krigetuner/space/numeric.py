@@ -375,4 +375,4 @@ def as_float(value: Any, argument: str) -> float:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return isinstance(value, int | float | np.integer | np.floating)  # True is 1, as for conditions

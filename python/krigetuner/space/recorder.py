@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from krigetuner.errors import KrigeTunerWarning
@@ -194,6 +194,20 @@ class HyperParameters:
         twin.values = dict(self.values)
         twin._warned = self._warned
         return twin
+
+    def without(self, identities: Container[Any]) -> HyperParameters:
+        """A copy that lacks the parameters with these identities, and the values of names that it does not have."""
+        twin = type(self)()
+        for parameter in self._space:
+            if parameter.identity not in identities:
+                twin._add(parameter)
+        twin.values = {name: value for name, value in self.values.items() if name in twin._hps}
+        twin._warned = self._warned
+        return twin
+
+    def overrule(self) -> None:
+        """Says that the present definitions are meant to stand against others of the same name, without a warning."""
+        self._warned.update(self._hps)
 
     def ensure_active_values(self) -> None:
         """Drops the values of inactive parameters, and draws one for active parameters that have none."""

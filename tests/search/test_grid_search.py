@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.contracts.algorithm import RESULTS, AlgorithmContract, Conversation, mixed_space, spaces
 
 from krigetuner.search.grid_search import GridSearch
 from krigetuner.search.protocol import Algorithm, Done
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Observation, Origin
-from tests.contracts.algorithm import RESULTS, AlgorithmContract, Conversation, mixed_space, spaces
 
 
 class TestGridSearch(AlgorithmContract):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.contracts.algorithm import AlgorithmContract, Conversation, SeededContract
 
 from krigetuner.search.protocol import Algorithm, Done, Wait
 from krigetuner.search.random_search import RandomSearch
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Observation, Origin
-from tests.contracts.algorithm import AlgorithmContract, Conversation, SeededContract
 
 
 class TestRandomSearch(AlgorithmContract, SeededContract):

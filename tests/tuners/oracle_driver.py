@@ -47,7 +47,9 @@ def fail(oracle: Oracle, trial: Trial, status: str = "INVALID", message: str = "
 
 def score(values: Mapping[str, Any]) -> float:
     """Any function of the values."""
-    return sum(len(repr(v)) * (i + 1) + (float(v) if not isinstance(v, str) else 0.0) for i, v in enumerate(values.values()))
+    return sum(
+        len(repr(v)) * (i + 1) + (float(v) if not isinstance(v, str) else 0.0) for i, v in enumerate(values.values())
+    )
 
 
 def drive(

@@ -10,6 +10,7 @@ import weakref
 from typing import Any
 
 import pytest
+from tests.tuners.oracle_driver import drive, fail, finish, mixed, points_18
 
 from krigetuner.errors import FatalValueError
 from krigetuner.oracles import BayesianOptimizationOracle, GridSearchOracle, RandomSearchOracle
@@ -19,7 +20,6 @@ from krigetuner.trial.objective import Objective
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.synchronized import synchronized
 from krigetuner.tuners.trial import Trial
-from tests.tuners.oracle_driver import drive, fail, finish, mixed, points_18
 
 ORACLES = [RandomSearchOracle, GridSearchOracle, BayesianOptimizationOracle]
 MIN = Objective("loss", "min")
@@ -111,6 +111,14 @@ def test_discovered_hyperparameters_take_their_default_and_enter_the_space() -> 
     seen = drive(oracle)
     assert all("late" in v for v in seen)
     assert len({v["late"] for v in seen}) == 3
+
+
+def test_given_hyperparameters_overrule_the_codes_without_a_warning() -> None:
+    hp = HyperParameters()
+    hp.Fixed("units", 4)
+    oracle = RandomSearchOracle(MIN, max_trials=1, hyperparameters=hp)
+    for given in (oracle.get_space(), oracle.create_trial("t").hyperparameters):
+        assert given.Int("units", 8, 64) == 4
 
 
 def test_new_entries_that_are_not_tuned_keep_their_default() -> None:
@@ -206,7 +214,9 @@ def test_an_infinitely_bad_objective_completes_the_trial_and_is_never_best(direc
     assert oracle.get_best_trials(3) == [good]
 
 
-@pytest.mark.parametrize(("direction", "bad"), [("min", -math.inf), ("max", math.inf), ("min", math.nan), ("max", math.nan)])
+@pytest.mark.parametrize(
+    ("direction", "bad"), [("min", -math.inf), ("max", math.inf), ("min", math.nan), ("max", math.nan)]
+)
 def test_an_infinitely_good_objective_or_nan_never_counts_as_good(direction: str, bad: float) -> None:
     oracle = RandomSearchOracle(Objective("loss", direction), hyperparameters=points_18(), seed=0)
     trial = finish(oracle, oracle.create_trial("t"), bad)
@@ -499,7 +509,7 @@ def test_an_oracle_of_the_users_own() -> None:
 
 
 def test_an_oracle_needs_populate_space() -> None:
-    with pytest.raises(NotImplementedError, match="Oracle: expected a method populate_space"):
+    with pytest.raises(NotImplementedError, match=r"Oracle: expected a method populate_space\("):
         Oracle(MIN).create_trial("t")
 
 

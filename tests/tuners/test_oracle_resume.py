@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tuners.oracle_driver import drive, fail, finish, mixed, points_18, score
 
 from krigetuner.errors import KrigeTunerWarning, StoreError, StudyMismatch
 from krigetuner.oracles import BayesianOptimizationOracle, GridSearchOracle, RandomSearchOracle
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.objective import Objective
 from krigetuner.tuners.oracle import Oracle
-from tests.tuners.oracle_driver import drive, fail, finish, mixed, points_18, score
 
 MIN = Objective("loss", "min")
 MAKERS: dict[str, Any] = {
@@ -141,8 +141,10 @@ def test_a_removed_hyperparameter_leaves_the_search(tmp_path: Path) -> None:
     drive(opened(tmp_path), 3)
     hp = HyperParameters()
     hp.Int("units", 8, 64, step=8)
-    oracle = opened(tmp_path, GridSearchOracle, hyperparameters=hp) if False else RandomSearchOracle(
-        MIN, 12, seed=4, hyperparameters=hp
+    oracle = (
+        opened(tmp_path, GridSearchOracle, hyperparameters=hp)
+        if False
+        else RandomSearchOracle(MIN, 12, seed=4, hyperparameters=hp)
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -44,6 +44,7 @@ class SearchSpace:
                 "make one with hp = HyperParameters() and hp.Int(...), hp.Float(...), ..."
             )
         self.recorder = HyperParameters() if hyperparameters is None else hyperparameters
+        self.recorder.overrule()
         self.allow_new_entries = allow_new_entries
         self.tune_new_entries = tune_new_entries
         self._stored: dict[Any, HyperParameter] = {}
@@ -71,9 +72,7 @@ class SearchSpace:
         """A copy without the definitions that only an earlier run made."""
         if not self._stored:
             return self.recorder.copy()
-        copy = HyperParameters()
-        copy.merge([p for p in self.recorder.space if p.identity not in self._stored])
-        return copy
+        return self.recorder.without(self._stored)
 
     def active_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values of what is active with them, defaults where they lack one; names that nobody knows are kept."""
@@ -177,16 +176,9 @@ class SearchSpace:
             self._reports.append(f"{key[0]} is no longer defined")
             del self._stored[key]
         if gone:
-            kept = [p for p in self.recorder.space if p.identity not in gone]
-            self._replace(kept)
+            self.recorder = self.recorder.without(gone)
         self.report()
         return defined
-
-    def _replace(self, parameters: list[HyperParameter]) -> None:
-        values = self.recorder.values
-        self.recorder = HyperParameters()
-        self.recorder.merge(parameters)
-        self.recorder.values.update({name: value for name, value in values.items() if name in self.recorder})
 
     def report(self) -> None:
         """Warns of the differences that have been found since the last report."""

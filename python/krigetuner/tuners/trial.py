@@ -128,6 +128,10 @@ class Trial:
         """Writes `get_state` as JSON."""
         Path(fname).write_text(json.dumps(self.get_state()), encoding="utf-8")
 
+    def reload(self, fname: str | Path) -> None:
+        """Takes over what `save` wrote."""
+        self.set_state(json.loads(Path(fname).read_text(encoding="utf-8")))
+
     @classmethod
     def load(cls, fname: str | Path) -> Trial:
         """Reads what `save` wrote, KerasTuner's `trial.json` too."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
@@ -83,9 +82,8 @@ def batch_callback(begin: Any, end: Any) -> Any:
 
 
 def fresh_session() -> None:
-    """Frees what earlier models left behind."""
+    """Frees what earlier models left behind; Keras collects the garbage itself."""
     keras_module().utils.clear_session()
-    gc.collect()
 
 
 def seed_training(seed: int | None, execution: int) -> None:

@@ -78,7 +78,7 @@ class Training:
 
     def save_unwatched(self, model: Any, result: Any) -> None:
         """Saves the weights of a training that kept our callback from `model.fit`, when its result is the best."""
-        if not self.fits:
+        if not self.fits and model.built:
             found = executions(result, self.objective, "HyperModel.fit()")
             if self._is_better(found[-1].metrics):
                 self.files.save_best(model)

@@ -1,4 +1,4 @@
-"""What a search shows while it runs: a live line and table where they can be seen, plain lines elsewhere, or nothing."""
+"""What a search shows while it runs: a live table where it can be seen, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from inspect import isfunction
 from typing import Any
 
 from krigetuner.errors import FatalValueError
@@ -24,8 +26,9 @@ class HyperModel:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "build" in cls.__dict__:
-            setattr(cls, "build", _frozen_unless_tunable(cls.__dict__["build"]))  # noqa: B010
+        build = cls.__dict__.get("build")
+        if isfunction(build):
+            setattr(cls, "build", _frozen_unless_tunable(build))  # noqa: B010
 
     def build(self, hp: HyperParameters) -> Any:
         """Returns a compiled model built from the hyperparameters."""
@@ -48,7 +51,6 @@ class HyperModel:
 
 def _frozen_unless_tunable(build: Callable[..., Any]) -> Callable[..., Any]:
     """`build` with a copy of the hyperparameters where the model is not tunable."""
-    from functools import wraps
 
     @wraps(build)
     def wrapped(self: HyperModel, hp: HyperParameters, *args: Any, **kwargs: Any) -> Any:

@@ -75,8 +75,8 @@ class TunerStudy:
         return Job(record.number, record.attempt, trial.trial_id, lambda channel: self._run(trial, record, channel))
 
     def _record_of(self, trial: Trial) -> TrialRecord:
-        record: TrialRecord = self._tuner.oracle._ledger.state.trials[trial.number]
-        return record
+        state = self._tuner.oracle._ledger.state
+        return state.trials[state.numbers[trial.trial_id]]
 
     def _run(self, trial: Trial, record: TrialRecord, channel: Context) -> Outcome:
         """The work of one job: the user's `run_trial`, its result turned into executions."""

@@ -93,7 +93,7 @@ class Tuner(BaseTuner):
         super().__init__(
             oracle, hypermodel, directory, project_name, overwrite, storage=storage, logger=logger, **kwargs
         )
-        extended = getattr(distribution_strategy, "extended", None)
+        extended: Any = getattr(distribution_strategy, "extended", None)
         if hasattr(extended, "_in_multi_worker_mode"):
             self.oracle.multi_worker = extended._in_multi_worker_mode()
             self.oracle.should_report = extended.should_checkpoint

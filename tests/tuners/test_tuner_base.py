@@ -1,0 +1,439 @@
+"""BaseTuner and the ready tuners with a plain run_trial: search, failures, hooks, resume, texts."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from krigetuner.errors import FailedTrialError, FatalTypeError, FatalValueError, KrigeTunerWarning
+from krigetuner.space.recorder import HyperParameters
+from krigetuner.tuners.base_tuner import BaseTuner
+from krigetuner.tuners.builtin_oracles import GridSearchOracle, RandomSearchOracle
+from krigetuner.tuners.classes import BayesianOptimization, GridSearch, RandomSearch
+from krigetuner.tuners.hypermodel import HyperModel, as_hypermodel
+from krigetuner.tuners.trial import Trial
+from krigetuner.tuners.tuner import Tuner
+
+
+@pytest.fixture
+def opened() -> Iterator[list[BaseTuner]]:
+    """Tuners to be closed at the end."""
+    tuners: list[BaseTuner] = []
+    yield tuners
+    for tuner in tuners:
+        tuner.oracle.close()
+
+
+class Parabola(RandomSearch):
+    """Minimises (x - 0.3)^2."""
+
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        return (trial.hyperparameters.Float("x", -1.0, 1.0) - 0.3) ** 2
+
+
+def space() -> HyperParameters:
+    hp = HyperParameters()
+    hp.Float("x", -1.0, 1.0)
+    return hp
+
+
+@pytest.mark.parametrize("kind", [RandomSearch, GridSearch, BayesianOptimization])
+def test_every_ready_tuner_searches(kind: type[Tuner], tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Mine(kind):  # type: ignore[valid-type, misc]
+        run_trial = Parabola.run_trial
+
+    tuner = Mine(max_trials=5, directory=tmp_path, seed=1)
+    opened.append(tuner)
+    tuner.search(verbose=0)
+    scores = [t.score for t in tuner.oracle.get_best_trials(5)]
+    assert len(scores) == 5
+    assert scores == sorted(scores)
+    assert tuner.get_best_hyperparameters()[0].get("x") == tuner.oracle.get_best_trials()[0].hyperparameters.values["x"]
+    assert tuner.remaining_trials == 0
+    assert tuner.project_dir == str(tmp_path / "untitled_project")
+    assert len(tuner.results()) == 5
+
+
+def test_it_resumes_and_more_trials_can_be_added(tmp_path: Path) -> None:
+    def run(trials: int) -> list[float]:
+        tuner = Parabola(max_trials=trials, directory=tmp_path, seed=3)
+        tuner.search(verbose=0)
+        tuner.oracle.close()
+        return [tuner.oracle.trials[i].score or 0.0 for i in tuner.oracle.start_order]
+
+    first = run(3)
+    assert run(3) == first
+    assert run(6)[:3] == first
+    tuner = Parabola(max_trials=6, directory=tmp_path / "other", seed=3)
+    tuner.search(verbose=0)
+    tuner.oracle.max_trials += 2
+    tuner.search(verbose=0)
+    tuner.oracle.close()
+    assert len(tuner.oracle.end_order) == 8
+    assert [tuner.oracle.trials[i].score for i in tuner.oracle.start_order[:6]] == run(6)
+
+
+def test_ctrl_c_leaves_a_trial_that_runs_first_when_the_search_goes_on(tmp_path: Path) -> None:
+    class Interrupted(Parabola):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            if trial.number == 2 and trial.attempt == 0:
+                raise KeyboardInterrupt
+            return super().run_trial(trial)
+
+    tuner = Interrupted(max_trials=4, directory=tmp_path, seed=3)
+    with pytest.raises(KeyboardInterrupt):
+        tuner.search(verbose=0)
+    values = dict(tuner.oracle.trials["2"].hyperparameters.values)
+    tuner.oracle.close()
+    tuner = Interrupted(max_trials=4, directory=tmp_path, seed=3)
+    tuner.search(verbose=0)
+    assert tuner.oracle.end_order == ["0", "1", "2", "3"]
+    assert tuner.oracle.trials["2"].hyperparameters.values == values
+    tuner.oracle.close()
+
+
+def test_failures(tmp_path: Path, opened: list[BaseTuner], capsys: pytest.CaptureFixture[str]) -> None:
+    class Failing(Parabola):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            if trial.number == 1:
+                raise ValueError("a bad layer")
+            if trial.number == 2:
+                raise FailedTrialError("too large")
+            if trial.number == 3 and trial.attempt < 1:
+                return math.nan
+            return super().run_trial(trial)
+
+    tuner = Failing(max_trials=6, directory=tmp_path, seed=1, max_retries_per_trial=1)
+    opened.append(tuner)
+    tuner.search()
+    trials = tuner.oracle.trials
+    assert [trials[str(i)].status for i in range(6)] == [
+        "COMPLETED",
+        "FAILED",
+        "FAILED",
+        "COMPLETED",
+        "COMPLETED",
+        "COMPLETED",
+    ]
+    assert [trials[str(i)].attempt for i in range(4)] == [0, 1, 0, 1]
+    assert "a bad layer" in trials["1"].message
+    assert "Traceback" in trials["1"].message
+    shown = capsys.readouterr().out
+    assert shown.count("ValueError: a bad layer") == 2
+    assert "Traceback" not in shown
+
+
+def test_too_many_failures_end_the_search_and_are_recorded(tmp_path: Path) -> None:
+    class Failing(Parabola):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            super().run_trial(trial)
+            raise ValueError("a bad layer")
+
+    tuner = Failing(max_trials=6, directory=tmp_path, seed=1)
+    with pytest.raises(RuntimeError, match=r"(?s)consecutive failures exceeded the limit of 3.*a bad layer"):
+        tuner.search(verbose=0)
+    tuner.oracle.close()
+    tuner = Parabola(max_trials=6, directory=tmp_path, seed=1)
+    assert [t.status for t in tuner.oracle.trials.values()] == ["FAILED"] * 3
+    tuner.search(verbose=0)
+    assert len(tuner.oracle.end_order) == 6
+    tuner.oracle.close()
+
+
+def test_a_fatal_error_ends_the_search_and_the_trial_runs_first_after_the_fix(tmp_path: Path) -> None:
+    class Forgetful(Parabola):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            super().run_trial(trial)
+
+    tuner = Forgetful(max_trials=2, directory=tmp_path, seed=1)
+    with pytest.raises(FatalTypeError, match=r"The return value of Forgetful.run_trial\(\) is None"):
+        tuner.search(verbose=0)
+    tuner.oracle.close()
+    tuner = Parabola(max_trials=2, directory=tmp_path, seed=1)
+    tuner.search(verbose=0)
+    assert tuner.oracle.end_order == ["0", "1"]
+    tuner.oracle.close()
+
+
+def test_hooks_are_called_in_order_and_arguments_reach_run_trial(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    calls: list[Any] = []
+
+    class Hooked(BaseTuner):
+        def on_search_begin(self) -> None:
+            calls.append("search begins")
+
+        def on_search_end(self) -> None:
+            calls.append("search ends")
+
+        def pre_create_trial(self) -> None:
+            calls.append("ask")
+
+        def on_trial_begin(self, trial: Trial) -> None:
+            calls.append(("begin", trial.status))
+
+        def on_trial_end(self, trial: Trial) -> None:
+            super().on_trial_end(trial)
+            calls.append(("end", trial.status, trial.score))
+
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            calls.append((args, kwargs))
+            return 1.0
+
+    tuner = Hooked(RandomSearchOracle(max_trials=1, hyperparameters=space()), directory=tmp_path)
+    opened.append(tuner)
+    tuner.search(1, verbose=0, epochs=2)
+    assert calls == [
+        "search begins",
+        "ask",
+        ("begin", "RUNNING"),
+        ((1,), {"verbose": 0, "epochs": 2}),
+        ("end", "COMPLETED", 1.0),
+        "ask",
+        "search ends",
+    ]
+
+
+def test_executions_are_kept_with_their_spread(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Repeated(Parabola):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            return [1.0, 2.0, 6.0]
+
+    tuner = Repeated(max_trials=1, directory=tmp_path, hyperparameters=space())
+    opened.append(tuner)
+    tuner.search(verbose=0)
+    (trial,) = tuner.oracle.get_best_trials()
+    assert trial.score == pytest.approx(3.0)
+    assert [e.metrics["default_objective"] for e in trial.executions] == [1.0, 2.0, 6.0]
+    assert trial.variance == pytest.approx(7.0 / 3)
+
+
+def test_the_old_way_of_reporting_works_with_a_warning(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Old(Parabola):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            self.oracle.update_trial(trial.trial_id, {"loss": super().run_trial(trial)})
+
+    tuner = Old(objective="loss", max_trials=2, directory=tmp_path)
+    opened.append(tuner)
+    with pytest.warns(DeprecationWarning, match="run_trial: expected the metrics to be returned"):
+        tuner.search(verbose=0)
+    assert [t.status for t in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
+
+
+def test_enqueued_values_and_observations(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    tuner = Parabola(max_trials=2, directory=tmp_path, hyperparameters=space(), target=1e-9)
+    opened.append(tuner)
+    tuner.add_observation({"x": 0.25}, 0.0025)
+    tuner.enqueue({"x": 0.3})
+    tuner.search(verbose=0)
+    assert tuner.oracle.get_best_trials()[0].hyperparameters.values == {"x": 0.3}
+    assert len(tuner.oracle.trials) == 2  # the observation, and the one that reached the target
+    assert tuner.oracle.stop_reason.startswith("target")
+
+
+def test_state_of_a_subclass_comes_back(tmp_path: Path) -> None:
+    class Counting(Parabola):
+        count = 0
+
+        def on_trial_end(self, trial: Trial) -> None:
+            self.count += 1
+            super().on_trial_end(trial)
+
+        def get_state(self) -> dict[str, Any]:
+            return {"count": self.count}
+
+        def set_state(self, state: Any) -> None:
+            self.count = state["count"]
+
+    for total in (2, 5):
+        tuner = Counting(max_trials=total, directory=tmp_path, seed=1)
+        tuner.search(verbose=0)
+        tuner.oracle.close()
+        assert tuner.count == total
+
+
+def test_the_initial_space_holds_what_nested_conditions_bring_up(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    builds: list[dict[str, Any]] = []
+
+    class Conditional(HyperModel):
+        def declare_hyperparameters(self, hp: HyperParameters) -> None:
+            hp.Int("declared", 1, 2)
+
+        def build(self, hp: HyperParameters) -> Any:
+            kind = hp.Choice("kind", ["a", "b", "c"])
+            with hp.conditional_scope("kind", ["b"]):
+                if kind == "b":
+                    hp.Boolean("deep")
+                    with hp.conditional_scope("deep", [True]):
+                        if hp.get("deep"):
+                            hp.Int("deepest", 1, 3)
+            with hp.conditional_scope("kind", ["c"]):
+                if kind == "c":
+                    hp.Float("rate", 0.0, 1.0)
+            builds.append(dict(hp.values))
+
+    tuner = RandomSearch(Conditional(), "val_loss", directory=tmp_path)
+    opened.append(tuner)
+    assert {p.name for p in tuner.oracle.get_space().space} == {"declared", "kind", "deep", "deepest", "rate"}
+    assert len(builds) == 4
+
+
+def test_a_model_that_is_not_tunable_adds_nothing(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Frozen(HyperModel):
+        def build(self, hp: HyperParameters) -> Any:
+            return hp.Int("hidden", 1, 9)
+
+    tuner = RandomSearch(Frozen(tunable=False), "val_loss", directory=tmp_path)
+    opened.append(tuner)
+    assert tuner.oracle.get_space().space == []
+    assert Frozen().build(space()) == 1
+
+
+def test_summaries(tmp_path: Path, opened: list[BaseTuner], capsys: pytest.CaptureFixture[str]) -> None:
+    hp = space()
+    hp.Choice("kind", ["a", "b"])
+    hp.Int("units", 1, 3, parent_name="kind", parent_values=["b"])
+    tuner = Parabola(max_trials=2, directory=tmp_path, hyperparameters=hp)
+    opened.append(tuner)
+    tuner.search_space_summary(extended=True)
+    shown = capsys.readouterr().out
+    assert "Default search space size: 3" in shown
+    assert "active when kind is b" in shown
+    tuner.search(verbose=0)
+    assert capsys.readouterr().out == ""
+    tuner.results_summary(1)
+    shown = capsys.readouterr().out
+    assert "Showing 1 best trials" in shown
+    assert shown.count("Score: ") == 1
+
+
+def test_the_display_of_a_pipe_is_plain_lines(
+    tmp_path: Path, opened: list[BaseTuner], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuner = Parabola(max_trials=2, directory=tmp_path, hyperparameters=space())
+    opened.append(tuner)
+    tuner.search()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[::2]] == [
+        "Trial 0 (1 of 2)",
+        "Trial 1 (2 of 2)",
+        lines[4].split(":")[0],
+    ]
+    assert lines[4].endswith("max_trials: all 2 trials have been run")
+
+
+class Plain(BaseTuner):
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (
+            lambda d: BaseTuner("oracle", directory=d),
+            ValueError,
+            "Expected `oracle` argument to be an instance of `Oracle`, got 'oracle'",
+        ),
+        (
+            lambda d: Plain(RandomSearchOracle(), directory=d, epochs=3),
+            ValueError,
+            r"Unrecognized arguments \['epochs'\]",
+        ),
+        (lambda d: RandomSearch(objective="loss", directory=d), ValueError, "Received `hypermodel=None`"),
+        (lambda d: Tuner(RandomSearchOracle(), directory=d), ValueError, "Received `hypermodel=None`"),
+        (lambda d: RandomSearch(3, "loss", directory=d), FatalValueError, r"signature `build\(hp\)`.*got 3"),
+        (
+            lambda d: RandomSearch(HyperModel, "loss", directory=d),
+            FatalValueError,
+            r"got the class HyperModel; write HyperModel\(\)",
+        ),
+        (
+            lambda d: Parabola(keep_checkpoints="some", directory=d),
+            ValueError,
+            'keep_checkpoints: expected "best" or "all", got \'some\'',
+        ),
+        (
+            lambda d: Parabola(executions_per_trial=0, directory=d),
+            ValueError,
+            "executions_per_trial: expected a whole number of at least 1, got 0",
+        ),
+        (lambda d: Parabola(acquisition="ei", directory=d), ValueError, r"Unrecognized arguments \['acquisition'\]"),
+    ],
+)
+def test_bad_arguments(make: Any, error: type[Exception], text: str, tmp_path: Path) -> None:
+    with pytest.raises(error, match=text):
+        make(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_logger_is_accepted_and_ignored(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    with pytest.warns(DeprecationWarning, match="logger"):
+        opened.append(Plain(RandomSearchOracle(), directory=tmp_path, logger=object()))
+
+
+def test_a_tuner_without_run_trial_says_so_at_once(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    tuner = BaseTuner(RandomSearchOracle(hyperparameters=space()), directory=tmp_path)
+    opened.append(tuner)
+    with pytest.raises(NotImplementedError, match="expected BaseTuner to define it"):
+        tuner.search()
+    assert not tuner.oracle.trials
+
+
+def test_a_build_that_raises_leaves_nothing_behind(tmp_path: Path) -> None:
+    def build(hp: HyperParameters) -> Any:
+        raise ZeroDivisionError("in build")
+
+    with pytest.raises(ZeroDivisionError, match="in build"):
+        RandomSearch(build, "loss", directory=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_overridden_hook_that_forgets_its_base_class_does_not_hang(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Forgetful(Parabola):
+        def on_trial_end(self, trial: Trial) -> None:
+            return None
+
+    tuner = Forgetful(max_trials=2, directory=tmp_path)
+    opened.append(tuner)
+    tuner.search(verbose=0)
+    assert len(tuner.oracle.end_order) == 2
+
+
+def test_a_conditional_that_no_value_opens_ends_the_discovery(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    def build(hp: HyperParameters) -> Any:
+        hp.Choice("kind", ["a", "b"])
+        with hp.conditional_scope("kind", ["z"]):
+            hp.Int("never", 1, 2)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KrigeTunerWarning)
+        opened.append(RandomSearch(build, "loss", directory=tmp_path))
+
+
+def test_the_grid_visits_everything_and_says_why_it_ends(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    hp = HyperParameters()
+    hp.Int("a", 1, 3)
+    hp.Boolean("b")
+
+    class Sum(BaseTuner):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            return float(trial.hyperparameters.get("a"))
+
+    tuner = Sum(GridSearchOracle(hyperparameters=hp), directory=tmp_path)
+    opened.append(tuner)
+    tuner.search(verbose=0)
+    assert len(tuner.oracle.end_order) == 6
+    assert tuner.oracle.stop_reason
+
+
+def test_as_hypermodel_keeps_none_and_hypermodels() -> None:
+    model = HyperModel(name="mine")
+    assert as_hypermodel(None) is None
+    assert as_hypermodel(model) is model
+    with pytest.raises(NotImplementedError, match=r"HyperModel\.build"):
+        model.build(space())

@@ -10,12 +10,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.contracts.store import portrait, texts
 
 from krigetuner.errors import StoreError
 from krigetuner.store import events as e
+from krigetuner.store import tables
 from krigetuner.store.database import DatabaseStore
 from krigetuner.store.replay import StudyState, fold
 from krigetuner.trial.history import Origin
@@ -136,6 +138,47 @@ def test_a_database_of_a_newer_version_is_refused(store: DatabaseStore, path: Pa
             StoreError, match=r"study.sqlite: expected a database of version 1 or earlier, got version 2.*upgrade"
         ):
             DatabaseStore(path, read_only=read_only)
+
+
+def older(path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool = False) -> None:
+    """Makes the version of these tables 2, with a migration from 1 on."""
+
+    def migrate(connection: Any) -> None:
+        connection.exec_driver_sql("alter table trials add column colour text")
+        connection.exec_driver_sql("update trials set colour = 'red'")
+        if fails:
+            connection.exec_driver_sql("select 1 from nowhere")
+
+    monkeypatch.setattr(tables, "VERSION", 2)
+    monkeypatch.setattr(tables, "MIGRATIONS", {1: migrate})
+
+
+def test_a_database_of_an_older_version_is_brought_up_to_date(
+    store: DatabaseStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(asked(0))
+    store.close()
+    older(path, monkeypatch)
+    with pytest.raises(
+        StoreError, match=r"expected a database of version 2, got the earlier version 1; run the search"
+    ):
+        DatabaseStore(path, read_only=True)
+    DatabaseStore(path).close()
+    assert rows(path, "select colour from trials") == [("red",)]
+    assert rows(path, "select version from krigetuner") == [(2,)]
+    DatabaseStore(path).close()
+
+
+def test_a_migration_that_breaks_off_changes_nothing(
+    store: DatabaseStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(asked(0))
+    store.close()
+    older(path, monkeypatch, fails=True)
+    with pytest.raises(StoreError, match="expected to open the study, got 'no such table: nowhere'"):
+        DatabaseStore(path)
+    assert rows(path, "select version from krigetuner") == [(1,)]
+    assert "colour" not in str(rows(path, "select sql from sqlite_master where name = 'trials'"))
 
 
 def test_another_programs_database_is_left_alone(path: Path) -> None:

@@ -56,14 +56,22 @@ class Connection:
             self.dialect = self._engine.dialect
             self._errors = (*self._errors, self.dialect.loaded_dbapi.Error)
         self.sqlite = self.dialect.name == "sqlite"
-        with self.translated("open"):
-            if self.sqlite and not read_only and url.database not in (None, "", ":memory:"):
-                Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
-            self._raw: Any = self._engine.raw_connection()
-            if self.sqlite and not read_only:
-                self._tune(durability)
-            with self._engine.connect() as connection:
-                prepare(connection, self.where, write=not read_only)
+        try:
+            with self.translated("open"):
+                self._connect(url, durability, read_only)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, url: Any, durability: Durability, read_only: bool) -> None:
+        """Opens the connection and the tables."""
+        if self.sqlite and not read_only and url.database not in (None, "", ":memory:"):
+            Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+        self._raw: Any = self._engine.raw_connection()
+        if self.sqlite and not read_only:
+            self._tune(durability)
+        with self._engine.connect() as connection:
+            prepare(connection, self.where, write=not read_only)
 
     def _url(self, location: str | Path, read_only: bool) -> Any:
         """The SQLAlchemy URL of a location."""

@@ -43,61 +43,65 @@ def sqlalchemy() -> Any:
     return sqlalchemy
 
 
+def _key(name: str, kind: Any) -> Any:
+    """A column of a primary key."""
+    return sqlalchemy().Column(name, kind, primary_key=True, autoincrement=False)
+
+
 @cache
 def metadata() -> MetaData:
     """The tables as SQLAlchemy knows them."""
     sa = sqlalchemy()
     result: MetaData = sa.MetaData()
-
-    def table(name: str, *columns: Any) -> None:
+    study = ("study", sa.Integer)
+    tables = {
+        "krigetuner": [_key("version", sa.Integer)],
+        "studies": _study_columns(sa),
+        "events": [
+            _key(*study),
+            _key("position", sa.BigInteger),
+            sa.Column("kind", sa.String(40), nullable=False),
+            sa.Column("version", sa.Integer, nullable=False),
+            sa.Column("body", sa.Text, nullable=False),
+        ],
+        "parameters": [
+            _key(*study),
+            _key("place", sa.BigInteger),
+            _key("item", sa.Integer),
+            *[sa.Column(n, sa.Text, nullable=False) for n in ("name", "identity", "config")],
+        ],
+        "trials": [_key(*study), _key("number", sa.BigInteger), *_trial_columns(sa)],
+        "measurements": [
+            _key(*study),
+            _key("number", sa.BigInteger),
+            _key("position", sa.BigInteger),
+            _key("name", sa.String(255)),
+            *[sa.Column(n, sa.BigInteger, nullable=False) for n in ("attempt", "execution", "step")],
+            sa.Column("value", sa.Double),
+            sa.Column("time", sa.Double),
+        ],
+        "enqueued": [_key(*study), _key("position", sa.BigInteger), sa.Column("hyperparameters", sa.Text)],
+        "saved": [_key(*study), _key("key", sa.String(255)), sa.Column("state", sa.Text)],
+    }
+    for name, columns in tables.items():
         sa.Table(name, result, *columns, sqlite_with_rowid=name in {"krigetuner", "studies"})
+    return result
 
-    def key(name: str, kind: Any) -> Any:
-        return sa.Column(name, kind, primary_key=True, autoincrement=False)
 
-    whole, number, text = sa.BigInteger, sa.Double, sa.Text
-    table("krigetuner", key("version", sa.Integer))
-    table(
-        "studies",
+def _study_columns(sa: Any) -> list[Any]:
+    """The columns of `studies`."""
+    text = sa.Text
+    return [
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("study", sa.String(255), nullable=False, unique=True),
-        sa.Column("position", whole, nullable=False, default=0),
+        sa.Column("position", sa.BigInteger, nullable=False),
         *[sa.Column(n, text) for n in ("name", "objective", "algorithm", "options", "backend", "seed", "version")],
-        sa.Column("created", number),
+        sa.Column("created", sa.Double),
         sa.Column("closed", text),
         *[sa.Column(n, text) for n in ("lease_token", "lease_host", "lease_machine", "lease_birth")],
-        sa.Column("lease_pid", whole),
-        sa.Column("lease_expiry", number),
-    )
-    table(
-        "events",
-        key("study", sa.Integer),
-        key("position", whole),
-        sa.Column("kind", sa.String(40), nullable=False),
-        sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("body", text, nullable=False),
-    )
-    table(
-        "parameters",
-        key("study", sa.Integer),
-        key("place", whole),
-        key("item", sa.Integer),
-        *[sa.Column(n, text, nullable=False) for n in ("name", "identity", "config")],
-    )
-    table("trials", key("study", sa.Integer), key("number", whole), *_trial_columns(sa))
-    table(
-        "measurements",
-        key("study", sa.Integer),
-        key("number", whole),
-        key("position", whole),
-        key("name", sa.String(255)),
-        *[sa.Column(n, whole, nullable=False) for n in ("attempt", "execution", "step")],
-        sa.Column("value", number),
-        sa.Column("time", number),
-    )
-    table("enqueued", key("study", sa.Integer), key("position", whole), sa.Column("hyperparameters", text))
-    table("saved", key("study", sa.Integer), key("key", sa.String(255)), sa.Column("state", text))
-    return result
+        sa.Column("lease_pid", sa.BigInteger),
+        sa.Column("lease_expiry", sa.Double),
+    ]
 
 
 def _trial_columns(sa: Any) -> list[Any]:
@@ -134,26 +138,37 @@ def prepare(connection: Any, where: str, write: bool) -> None:
     if write:
         for each in metadata().tables.values():  # "krigetuner" is the first, so that a crash here can be gone on from
             connection.execute(sa.schema.CreateTable(each, if_not_exists=True))
-    version = connection.execute(sa.text("SELECT max(version) FROM krigetuner")).scalar()
+    version = _version(connection)
     if version is None and write:
         connection.execute(metadata().tables["krigetuner"].insert(), {"version": VERSION})
         version = VERSION
-    _bring_up_to_date(connection, where, VERSION if version is None else version, write)
     connection.commit()
+    _bring_up_to_date(connection, where, VERSION if version is None else version, write)
+
+
+def _version(connection: Any) -> int | None:
+    """The version that the database says it has; None for one that was never finished."""
+    found: int | None = connection.execute(sqlalchemy().text("SELECT max(version) FROM krigetuner")).scalar()
+    return found
 
 
 def _bring_up_to_date(connection: Any, where: str, version: int, write: bool) -> None:
-    """Runs the migrations from `version` on."""
+    """Runs the migrations from `version` on, all of them or none."""
     if version > VERSION:
         raise StoreError(
             f"{where}: expected a database of version {VERSION} or earlier, got version {version}; "
             "it was written by a newer KrigeTuner: upgrade to go on with it, or use another project_name"
         )
-    if version < VERSION and not write:
+    if version == VERSION:
+        return
+    if not write:
         raise StoreError(
             f"{where}: expected a database of version {VERSION}, got the earlier version {version}; "
             "run the search once with this KrigeTuner to bring it up to date"
         )
-    for step in range(version, VERSION):
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # its driver begins none for changes of tables
+    for step in range(_version(connection) or version, VERSION):
         MIGRATIONS[step](connection)
         connection.execute(metadata().tables["krigetuner"].update(), {"version": step + 1})
+    connection.commit()

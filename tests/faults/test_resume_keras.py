@@ -1,0 +1,65 @@
+"""kill -9 and SIGTERM in the middle of a Keras training: nothing is lost, and the trial goes on from its last epoch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("keras")
+SCRIPT = Path(__file__).with_name("keras_script.py")
+EPOCHS, STEPS = 4, 2
+
+
+def start(directory: Path, log: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(directory), str(log)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+
+
+def lines(log: Path) -> list[tuple[int, int]]:
+    """Epoch, and the optimizer's steps before it, of every epoch that began."""
+    rows = log.read_text().split("\n")[:-1] if log.exists() else []
+    return [(int(epoch), int(steps)) for epoch, steps in (row.split() for row in rows)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "begun"), [(signal.SIGKILL, 3), (signal.SIGTERM, EPOCHS + 2)])
+def test_a_killed_training_goes_on_from_its_last_epoch(tmp_path: Path, number: signal.Signals, begun: int) -> None:
+    log = tmp_path / "log"
+    process = start(tmp_path, log)
+    while len(lines(log)) < begun:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(number)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    before = lines(log)
+
+    process = start(tmp_path, log)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    after = lines(log)[len(before) :]
+    result = json.loads(out)
+    # the interrupted trial goes on with the epoch that was cut, and with the optimizer's count of steps
+    assert after[0] == before[-1] == (before[-1][0], STEPS * before[-1][0])
+    assert [epoch for epoch, _ in before[:-1] + after] == list(range(EPOCHS)) * 2
+    # nothing is lost: both trials are complete, every epoch is recorded, the score is the best of all its epochs
+    assert [t["status"] for t in result["trials"].values()] == ["COMPLETED"] * 2
+    assert [t["attempt"] for t in result["trials"].values()] == ([1, 0] if begun <= EPOCHS else [0, 1])
+    losses = {(n, step): loss for n, step, loss in result["epochs"]}
+    assert sorted(losses) == [(n, step) for n in range(2) for step in range(EPOCHS)]
+    for n, trial in enumerate(result["trials"].values()):
+        assert trial["score"] == pytest.approx(min(losses[n, step] for step in range(EPOCHS)))
+    assert result["best_loss"] == pytest.approx(min(losses.values()), rel=1e-5)
+    assert not list(tmp_path.rglob("training*"))

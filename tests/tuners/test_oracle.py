@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.tuners.oracle_driver import drive, fail, finish, mixed, points_18
 
-from krigetuner.errors import FatalValueError
+from krigetuner.errors import FatalValueError, KrigeTunerWarning
 from krigetuner.oracles import BayesianOptimizationOracle, GridSearchOracle, RandomSearchOracle
 from krigetuner.run.messages import Execution
 from krigetuner.space.recorder import HyperParameters
@@ -135,7 +135,7 @@ def test_new_entries_that_are_not_allowed_are_an_error_and_the_result_is_kept() 
     oracle = random_oracle(allow_new_entries=False)
     trial = oracle.create_trial("t")
     trial.hyperparameters.Int("late", 1, 9)
-    with pytest.raises(RuntimeError, match="`allow_new_entries` is `False`, but found new entries .*late"):
+    with pytest.raises(RuntimeError, match=r"`allow_new_entries` is `False`, but found new entries .*late"):
         finish(oracle, trial, 1.0)
     assert oracle.trials[trial.trial_id].score == 1.0
     assert oracle.ongoing_trials == {}
@@ -419,6 +419,15 @@ def test_enqueued_names_may_be_discovered_later() -> None:
     assert oracle.results()["batch_size"].tolist() == [64]
 
 
+def test_enqueued_names_that_nobody_asks_for_are_reported() -> None:
+    oracle = random_oracle()
+    oracle.enqueue({"a": 2, "lerning_rate": 0.1})
+    with pytest.warns(
+        KrigeTunerWarning, match=r"enqueue: expected names that the code asks for, got \['lerning_rate'\]"
+    ):
+        drive(oracle, 1)
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [({"units": 9}, "units: expected"), ({"kind": "z"}, "kind: expected one of"), ([1], "values: expected a dict")],
@@ -509,7 +518,7 @@ def test_an_oracle_of_the_users_own() -> None:
 
 
 def test_an_oracle_needs_populate_space() -> None:
-    with pytest.raises(NotImplementedError, match=r"Oracle: expected a method populate_space\("):
+    with pytest.raises(NotImplementedError, match=r"Oracle: expected a method populate_space\(trial_id\)"):
         Oracle(MIN).create_trial("t")
 
 

@@ -224,6 +224,26 @@ def test_a_script_that_is_run_again_repeats_neither_observations_nor_the_queue(t
     assert len(records) == 2 + 9
 
 
+def test_what_was_given_is_known_again_when_the_space_has_grown(tmp_path: Path) -> None:
+    for _ in range(2):
+        oracle = opened(tmp_path, max_trials=None)
+        oracle.add_observation({"units": 16}, 0.5)
+        oracle.enqueue({"units": 24})
+        trial = oracle.create_trial("t")
+        trial.hyperparameters.Choice("batch_size", [32, 64])
+        finish(oracle, trial, 1.0)
+    assert [r.origin.algorithm for r in oracle._ledger.state.trials.values()] == ["given", "queue", "random"]
+
+
+def test_why_the_search_ended_is_recorded(tmp_path: Path) -> None:
+    oracle = opened(tmp_path, max_trials=2)
+    drive(oracle)
+    assert oracle._ledger.state.closed == "max_trials: all 2 trials have been run"
+    again = opened(tmp_path, max_trials=3)
+    drive(again, 1)
+    assert again._ledger.state.closed is None
+
+
 def test_trials_run_in_memory_are_not_mixed_with_recorded_ones(tmp_path: Path) -> None:
     drive(opened(tmp_path), 1)
     oracle = RandomSearchOracle(MIN, 12, hyperparameters=mixed(), seed=4)

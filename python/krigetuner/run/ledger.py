@@ -218,10 +218,15 @@ class Ledger:
         """Records the state of a user's own oracle or tuner; `state.saved[key]` has the last one."""
         self._record(e.StateSaved(plain.text(key), plain.data(state), plain.now()))
 
+    def stopped(self, reason: str) -> None:
+        """Records why the search ended; once, as long as nothing else happens."""
+        if self.state.position and reason != self.state.closed:
+            self._record(e.StudyClosed(plain.text(reason), plain.now()))
+
     def close(self, reason: str | None = None) -> None:
         """Records why the search ended, if it did, and closes the store."""
-        if reason is not None and self.state.position and reason != self.state.closed:
-            self._record(e.StudyClosed(plain.text(reason), plain.now()))
+        if reason is not None:
+            self.stopped(reason)
         self._store.close()
 
     # --- trials --------------------------------------------------------------------------------------------------

@@ -112,6 +112,7 @@ class Oracle(OracleStudy):
         if status == TrialStatus.STOPPED:
             self.tuner_ids.discard(tuner_id)
             self.stop_reason = reason
+            self._ledger.stopped(reason)
         return Trial(self.get_space, self._next_trial_id(), status, reason)
 
     def _next_trial_id(self) -> str:
@@ -145,9 +146,9 @@ class Oracle(OracleStudy):
         """
         checked = self._definitions.check(values)
         state = self._ledger.state
-        wanted = self._definitions.active_values(checked).items()
-        done = (r.values for r in state.trials.values() if r.origin.algorithm == "queue")
-        if checked not in state.enqueued and not any(wanted <= values.items() for values in done):
+        full = self._definitions.active_values
+        done = (full(r.values) for r in state.trials.values() if r.origin.algorithm == "queue")
+        if checked not in state.enqueued and not any(full(checked).items() <= values.items() for values in done):
             self._ledger.enqueue(checked)
 
     # --- what came of it
@@ -222,6 +223,7 @@ class Oracle(OracleStudy):
         """Records a judged trial, then changes the lists of this object."""
         number = self._number(trial)
         record = self._ledger.state.trials[number]
+        before = record.values
         values = active_values(trial.hyperparameters, trial.hyperparameters.values) if trial.looked_at else None
         if trial.status == TrialStatus.COMPLETED:
             final, step, score = scoring.final_metrics(trial), int(trial.best_step or 0), float(trial.score or 0.0)
@@ -232,7 +234,11 @@ class Oracle(OracleStudy):
             again = policy.after_failure(kind, record.failures, self.max_retries_per_trial) == "requeue"
             self._ledger.failed(number, kind, trial.message or "", again, values)
             trial.status = record.status
-        self._remember(trial.trial_id, record.values)
+        self._note_best(trial)
+        if record.values is not before:
+            self._remember(trial.trial_id, record.values)
+        if record.origin.algorithm == "queue" and trial.looked_at:
+            self._definitions.warn_of_unused(trial.hyperparameters, record.values)
         if record.status != TrialStatus.INVALID:
             self.end_order.append(trial.trial_id)
             self._ended_here.append(trial.trial_id)
@@ -272,18 +278,18 @@ class Oracle(OracleStudy):
             raise ValueError(
                 f"metrics: expected a number for {self.objective.name!r}, got {score}; leave failed results out"
             )
-        self._settle_space()
         key = self._observation_key(checked, numbers)
-        if key in self._given:
-            return self.trials[self._given[key]]
+        if key in self._observed():
+            return self.trials[self._observed()[key]]
         record = self._ledger.asked(checked, Origin("given"), counted=False, trial_id=self._next_trial_id())
         self._ledger.finished(record.number, [Execution(numbers)], numbers, 0, score)
         trial = self.trials[record.trial_id] = trial_of(record, self._definitions, self.objective)
         self.start_order.append(trial.trial_id)
         self.end_order.append(trial.trial_id)
         self._remember(trial.trial_id, record.values)
-        self._given[key] = trial.trial_id
+        self._observed()[key] = trial.trial_id
         self._uncounted += 1
+        self._note_best(trial)
         return trial
 
     def score_trial(self, trial: Trial) -> None:
@@ -304,6 +310,8 @@ class Oracle(OracleStudy):
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """The completed trials with the best finite scores, best first; fewer when there are fewer."""
+        if num_trials == 1 and self._best is not None and self._best[0].score == self._best[1]:
+            return [self._best[0]]  # asked after every trial, so not searched for
         done = [
             t
             for t in self.trials.values()

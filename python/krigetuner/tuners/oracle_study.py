@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from krigetuner.space.recorder import HyperParameters
 from krigetuner.store.memory import MemoryStore
 from krigetuner.trial.history import Origin
 from krigetuner.trial.objective import create_objective
+from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners import options, project
 from krigetuner.tuners.internals import OracleInternals
 from krigetuner.tuners.search_space import SearchSpace
@@ -73,8 +75,9 @@ class OracleStudy(OracleInternals):
         self._opened: Ledger | None = None
         self._kept = False
         self._settled = False
-        self._given: dict[str, str] = {}
         self._uncounted = 0
+        self._given: tuple[Any, dict[str, str]] = (None, {})
+        self._best: tuple[Trial, float] | None = None
         self._recorded_space: Any = None
         self._recorded_state: Mapping[str, Any] | None = None
         super().__init__()
@@ -236,9 +239,10 @@ class OracleStudy(OracleInternals):
         self.end_order = [state.trials[number].trial_id for number in state.ended]
         for record in state.trials.values():
             self._remember(record.trial_id, record.values)
-        given = [r for r in state.trials.values() if not r.counted]
-        self._given = {self._observation_key(r.values, r.metrics): r.trial_id for r in given}
-        self._uncounted = len(given)
+        self._uncounted = sum(not record.counted for record in state.trials.values())
+        self._given, self._best = (None, {}), None
+        for trial in self.trials.values():
+            self._note_best(trial)
         if STATE in state.saved:
             self.set_state({**OracleStudy.get_state(self), **state.saved[STATE]})
 
@@ -300,8 +304,23 @@ class OracleStudy(OracleInternals):
         return len(self.trials) - self._uncounted
 
     def _observation_key(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
-        """What makes two observations the same."""
-        return self._compute_values_hash({**values, "": sorted(metrics.items())})
+        """What makes two observations the same: values, defaults for what they lack, and metrics."""
+        return self._compute_values_hash({**self._definitions.active_values(values), "": sorted(metrics.items())})
+
+    def _observed(self) -> dict[str, str]:
+        """The ids of the trials that were observed elsewhere, by what makes them the same in the present space."""
+        space = self._definitions.space()
+        if self._given[0] is not space:
+            given = (record for record in self._ledger.state.trials.values() if not record.counted)
+            self._given = space, {self._observation_key(r.values, r.metrics): r.trial_id for r in given}
+        return self._given[1]
+
+    def _note_best(self, trial: Trial) -> None:
+        """Keeps the best completed trial at hand."""
+        if trial.status == TrialStatus.COMPLETED and trial.score is not None and math.isfinite(trial.score):
+            best = self._best
+            if best is None or self.objective.better_than(trial.score, best[1]):
+                self._best = trial, trial.score
 
     def _trial_id(self, number: int) -> str:
         return self._ledger.state.trials[number].trial_id

@@ -55,10 +55,8 @@ class SearchSpace:
 
     def space(self) -> Space:
         """The parameters as an algorithm sees them; the same object while they stay the same."""
-        parameters = self.recorder.space
-        if len(parameters) != len(self._space.parameters) or any(
-            a is not b for a, b in zip(parameters, self._space.parameters, strict=True)
-        ):
+        parameters = tuple(self.recorder.space)
+        if parameters != self._space.parameters:  # quick, for the objects are the same while nothing changes
             self._space = Space(parameters)
         return self._space
 
@@ -179,6 +177,18 @@ class SearchSpace:
             self.recorder = self.recorder.without(gone)
         self.report()
         return defined
+
+    def warn_of_unused(self, hyperparameters: HyperParameters, values: Mapping[str, Any]) -> None:
+        """Warns of enqueued values that a trial's code never asked for."""
+        asked = {p.name for p in hyperparameters.space} | {p.name for p in self.recorder.space}
+        unused = [name for name in values if name not in asked]
+        if unused:
+            warnings.warn(
+                f"enqueue: expected names that the code asks for, got {unused}, which no hyperparameter has; "
+                "correct the names",
+                KrigeTunerWarning,
+                stacklevel=5,
+            )
 
     def report(self) -> None:
         """Warns of the differences that have been found since the last report."""

@@ -193,6 +193,18 @@ def test_the_first_definition_stands_and_the_second_is_told_once(again: Any) -> 
     assert len(hp.space) == 1
 
 
+def test_definitions_given_on_purpose_override_in_silence() -> None:
+    hp = HyperParameters()
+    hp.Fixed("n", 3)
+    hp.mark_given()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert hp.copy().Int("n", 1, 10) == 3
+    assert hp.Float("x", 0, 1) == 0.0
+    with pytest.warns(KrigeTunerWarning, match="x: .*the first stands"):
+        hp.Float("x", 0, 2)
+
+
 def test_the_same_definition_is_no_difference() -> None:
     hp = HyperParameters()
     with warnings.catch_warnings():

@@ -22,8 +22,24 @@ from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Observation, Origin, Value
 
 
+def fastest() -> Backend:
+    """C++ where it was built, else numpy."""
+    try:
+        return get_backend("cpp")
+    except BackendUnavailable:
+        return NumpyBackend()
+
+
 class TestLaws(AlgorithmContract, SeededContract):
-    examples = 8
+    examples = 12
+
+    def make(self, seed: int = 0) -> BayesianSearch:
+        return BayesianSearch(seed, backend=fastest())
+
+
+class TestLawsOnNumpy(AlgorithmContract):
+    trials = 12
+    examples = 3
 
     def make(self, seed: int = 0) -> BayesianSearch:
         return BayesianSearch(seed, backend=NumpyBackend())
@@ -40,11 +56,11 @@ class TestLawsOfNamedAcquisitions(AlgorithmContract):
         self.name = name
 
     def make(self, seed: int = 0) -> BayesianSearch:
-        return BayesianSearch(seed, acquisition=self.name, backend=NumpyBackend())
+        return BayesianSearch(seed, acquisition=self.name, backend=fastest())
 
 
 def search(seed: int = 0, **options: Any) -> BayesianSearch:
-    return BayesianSearch(seed, backend=NumpyBackend(), **options)
+    return BayesianSearch(seed, backend=fastest(), **options)
 
 
 def line() -> Space:

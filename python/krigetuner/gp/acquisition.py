@@ -7,8 +7,8 @@
     "pi"        probability of an improvement by more than xi
     "thompson"  the best point of one sample of the posterior
 
-The named ones model the losses on their own scale (standardised; only far outliers on the bad side are squeezed), so that
-beta counts standard deviations, and xi is in units of the objective.
+The named ones model the losses on their own scale (standardised; only far outliers on the bad side are squeezed), so
+that beta counts standard deviations, and xi is in units of the objective.
 """
 
 from __future__ import annotations

@@ -169,7 +169,9 @@ class BayesianSearch:
     def _warn(self, jitter: float) -> None:
         if not self._warned:
             self._warned = True
-            text = "the kernel matrix could not be factored as it is: jitter {:.0e} was added to its diagonal; raise alpha"
+            text = (
+                "the kernel matrix could not be factored as it is: jitter {:.0e} was added to its diagonal; raise alpha"
+            )
             warnings.warn(text.format(jitter), KrigeTunerWarning, stacklevel=2)
 
     def _best_row(self, space: Space, model: Surrogate, seen: _Seen, number: int) -> Array | None:

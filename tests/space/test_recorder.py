@@ -196,7 +196,7 @@ def test_the_first_definition_stands_and_the_second_is_told_once(again: Any) -> 
 def test_definitions_given_on_purpose_override_in_silence() -> None:
     hp = HyperParameters()
     hp.Fixed("n", 3)
-    hp.mark_given()
+    hp.overrule()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert hp.copy().Int("n", 1, 10) == 3
@@ -244,6 +244,18 @@ def test_copy_is_independent() -> None:
     assert (len(hp.space), hp.values) == (1, {"z": False})
     assert twin.inactive_scopes == []
     assert twin.space[1].conditions == []
+
+
+def test_without() -> None:
+    hp = HyperParameters()
+    hp.Int("a", 1, 2)
+    hp.Boolean("z")
+    hp.Int("a", 5, 6, parent_name="z", parent_values=[True])
+    hp.Float("x", 0, 1)
+    left = hp.without({hp.space[0].identity, hp.space[3].identity})
+    assert [p.name for p in left.space] == ["z", "a"]
+    assert left.values == {"z": False, "a": 1}
+    assert len(hp.space) == 4
 
 
 def test_ensure_active_values() -> None:

@@ -186,10 +186,6 @@ class HyperParameters:
             if overwrite or not self._exists(parameter.name, parameter.conditions):
                 self._register(parameter, overwrite)
 
-    def mark_given(self) -> None:
-        """Says that the present definitions are meant to override others, so that asking otherwise gives no warning."""
-        self._warned.update(parameter.name for parameter in self._space)
-
     def copy(self) -> HyperParameters:
         """A space with the same parameters and values of its own, and no scopes entered."""
         twin = type(self)()

@@ -54,4 +54,3 @@ def _row(record: TrialRecord) -> dict[str, Any]:
         "suggestion_seconds": record.origin.note.get("seconds"),
         "seconds": (record.ended or 0.0) - (record.started or 0.0) if known else None,
     }
-

@@ -52,9 +52,7 @@ def _number(name: object, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise TypeError(
-            f"metrics: expected a number for {name!r}, got {value!r:.80}; report scalars only"
-        ) from None
+        raise TypeError(f"metrics: expected a number for {name!r}, got {value!r:.80}; report scalars only") from None
 
 
 def score_executions(trial: Trial, objective: Objective) -> None:

@@ -14,14 +14,6 @@ namespace {
 constexpr double coordinate_limit = 1e150;  // keeps squared distances finite
 constexpr index_t row_band = 128;           // rows of a triangle that one thread takes at a time
 
-PointsView view(const Points& points) {
-    return {points.values.data(), points.stride, points.count};
-}
-
-MetricView view(const Metric& metric) {
-    return {metric.family, metric.variance, metric.numeric, metric.d(), metric.weight.data()};
-}
-
 template <Family family>
 void radial_of(double r2, double variance, double& value, double& slope) {
     radial<family>(r2, variance, value, slope);
@@ -180,11 +172,6 @@ void contract_hyper(const Points& x, const Metric& metric, ConstMatrix inverse, 
     for (index_t band = 0; band < bands; ++band) {
         for (index_t k = 0; k < sums; ++k) by_place[k / tile_cols] += partial[band * sums + k];
     }
-}
-
-void contract_query(const Points& a, const Points& b, const Metric& metric,
-                    const QueryWeights& weights, Matrix out) {
-    KRIGE_CALL(query_sums)(view(a), view(b), view(metric), weights, out);
 }
 
 }  // namespace krige

@@ -7,29 +7,23 @@
 #include "krige/formulas.hpp"
 #include "krige/matmul.hpp"
 #include "krige/parallel.hpp"
+#include "levels/moments.hpp"
 
 namespace krige {
 namespace {
 
-constexpr index_t round_up(index_t count) noexcept { return (count + 15) / 16 * 16; }
+constexpr index_t panel_limit = 1200;  // up to here a panel takes the whole factor in one go
+constexpr index_t panel_block = 240;   // candidates per task; a multiple of every panel width
+constexpr index_t large_block = 264;
 
-// candidates per block: L^-1 k of a block stays in the second-level cache
-index_t block_width(index_t n) noexcept {
-    constexpr index_t cache = 64 * 1024;  // doubles
-    const index_t width = round_up(cache / std::max<index_t>(n, 1));
-    return std::clamp<index_t>(width, 32, 512);
-}
+constexpr index_t round_up(index_t count) noexcept { return (count + 15) / 16 * 16; }
 
 }  // namespace
 
 Posterior::Posterior(ConstMatrix x, const double* y, const double* noise, const Hyper& hyper,
                      double jitter)
-    : metric_(hyper),
-      points_(x, metric_),
-      stride_(padded_stride(x.rows)),
-      factor_(x.rows * stride_),
-      alpha_(x.rows),
-      jitter_(jitter) {
+    : metric_(hyper), points_(x, metric_), jitter_(jitter) {
+    allocate(x.rows);
     const Matrix l{factor_.data(), count(), count(), stride_};
     kernel_lower(points_, metric_, l);
     for (index_t i = 0; i < count(); ++i) l(i, i) += noise[i] + jitter_;
@@ -42,9 +36,6 @@ Posterior::Posterior(const Posterior& base, ConstMatrix x, const double* y, cons
     const index_t n = base.count();
     const index_t k = x.rows;
     const index_t total = n + k;
-    stride_ = padded_stride(total);
-    factor_ = Buffer(total * stride_);
-    alpha_ = Buffer(total);
     const Points added(x, metric_);
     points_.count = total;
     points_.stride = round_up(total);
@@ -55,6 +46,7 @@ Posterior::Posterior(const Posterior& base, ConstMatrix x, const double* y, cons
         std::copy(added.place(j), added.place(j) + k, out + n);
         std::fill(out + total, out + points_.stride, 0.0);
     }
+    allocate(total);
     const Matrix l{factor_.data(), total, total, stride_};
     for (index_t i = 0; i < n; ++i)
         std::copy(base.factor().row(i), base.factor().row(i) + i + 1, l.row(i));
@@ -66,8 +58,17 @@ Posterior::Posterior(const Posterior& base, ConstMatrix x, const double* y, cons
     if (failed_pivot_ < 0) solve_alpha(y);
 }
 
+void Posterior::allocate(index_t n) {
+    stride_ = padded_stride(n);
+    factor_ = Buffer(n * stride_);
+    alpha_ = Buffer(round_up(n));
+    reciprocal_ = Buffer(n);
+    std::fill(alpha_.data(), alpha_.data() + alpha_.size(), 0.0);
+}
+
 void Posterior::solve_alpha(const double* y) {
     const index_t n = count();
+    for (index_t i = 0; i < n; ++i) reciprocal_[i] = 1.0 / factor()(i, i);
     std::copy(y, y + n, alpha_.data());
     const Matrix column{alpha_.data(), n, 1, 1};
     solve_lower(factor(), column);
@@ -80,36 +81,66 @@ void Posterior::solve_alpha(const double* y) {
 
 void Posterior::predict(ConstMatrix x, double* mean, double* variance) const {
     const index_t n = count();
-    const index_t m = x.rows;
-    const index_t width = std::min(block_width(n), round_up(m));
-    const index_t blocks = m > 0 ? (m + width - 1) / width : 0;
-    const auto predict_block = [&](index_t block) {
-        const index_t begin = block * width;
-        const index_t cols = std::min(width, m - begin);
-        const Points candidates(x.block(begin, 0, cols, x.cols), metric_);
-        const index_t padded = round_up(cols);
-        Buffer scratch((n + 2) * padded);
-        const Matrix v{scratch.data(), n, cols, padded};
-        double* block_mean = scratch.data() + n * padded;
-        double* explained = block_mean + padded;
-        std::fill(block_mean, block_mean + 2 * padded, 0.0);
-        Panel panel;
-        panel.value = v;
-        panel.alpha = alpha_.data();
-        panel.mean = block_mean;
-        kernel_panel(points_, candidates, metric_, panel);
-        solve_lower(factor(), v);
-        for (index_t i = 0; i < n; ++i) {
-            const double* row = v.row(i);
-            for (index_t c = 0; c < cols; ++c) explained[c] += row[c] * row[c];
-        }
-        bool held;
-        for (index_t c = 0; c < cols; ++c) {
-            mean[begin + c] = block_mean[c];
-            variance[begin + c] = posterior_variance(metric_.variance, explained[c], held);
+    const bool large = n > panel_limit && x.rows > widest_panel;
+    const index_t block = large ? large_block : panel_block;
+    const auto task = [&](index_t t) {
+        const index_t begin = t * block;
+        const ConstMatrix rows = x.block(begin, 0, std::min(block, x.rows - begin), x.cols);
+        if (large) {
+            predict_large_block(rows, mean + begin, variance + begin);
+        } else {
+            predict_block(rows, mean + begin, variance + begin);
         }
     };
-    parallel_for(blocks, predict_block);
+    parallel_for((x.rows + block - 1) / block, x.rows * n * (n + 3 * d() + 40), task);
+}
+
+void Posterior::predict_block(ConstMatrix x, double* mean, double* variance) const {
+    const Points candidates(x, metric_);
+    const index_t width = KRIGE_CALL(panel_width)();
+    Buffer panel(round_up(count()) * width);
+    const PosteriorView posterior{view(points_), view(metric_), alpha_.data(), factor(),
+                                  reciprocal_.data()};
+    double panel_mean[widest_panel];
+    double explained[widest_panel];
+    for (index_t first = 0; first < x.rows; first += width) {
+        const index_t cols = std::min(width, x.rows - first);
+        KRIGE_CALL(solve_panel)(posterior, {view(candidates), first, cols, panel.data(), nullptr},
+                                panel_mean, explained);
+        bool held;
+        for (index_t c = 0; c < cols; ++c) {
+            mean[first + c] = panel_mean[c];
+            variance[first + c] = posterior_variance(metric_.variance, explained[c], held);
+        }
+    }
+}
+
+// where the factor does not fit the cache: all columns of the block against one part of it after
+// the other
+void Posterior::predict_large_block(ConstMatrix x, double* mean, double* variance) const {
+    const index_t n = count();
+    const index_t m = x.rows;
+    const Points candidates(x, metric_);
+    const index_t padded = round_up(m);
+    Buffer scratch((n + 2) * padded);
+    const Matrix v{scratch.data(), n, m, padded};
+    Panel panel;
+    panel.value = v;
+    panel.alpha = alpha_.data();
+    panel.mean = v.row(n);
+    double* explained = v.row(n + 1);
+    std::fill(panel.mean, panel.mean + 2 * padded, 0.0);
+    kernel_panel(points_, candidates, metric_, panel);
+    solve_lower(factor(), v);
+    for (index_t i = 0; i < n; ++i) {
+        const double* row = v.row(i);
+        for (index_t c = 0; c < m; ++c) explained[c] += row[c] * row[c];
+    }
+    bool held;
+    for (index_t c = 0; c < m; ++c) {
+        mean[c] = panel.mean[c];
+        variance[c] = posterior_variance(metric_.variance, explained[c], held);
+    }
 }
 
 void Posterior::score(ConstMatrix x, const Acquisition& acquisition, double* value,
@@ -121,60 +152,51 @@ void Posterior::score(ConstMatrix x, const Acquisition& acquisition, double* val
         acquire(acquisition, m, moments.data(), moments.data() + m, value);
         return;
     }
-    const index_t width = std::min<index_t>(64, round_up(m));
-    const index_t blocks = m > 0 ? (m + width - 1) / width : 0;
-    const auto score_block = [&](index_t block) {
-        const index_t begin = block * width;
-        const index_t cols = std::min(width, m - begin);
-        score_gradient(x.block(begin, 0, cols, x.cols), acquisition, value + begin,
-                       gradient.block(begin, 0, cols, x.cols));
+    constexpr index_t block = 2 * widest_panel;
+    const auto task = [&](index_t t) {
+        const index_t begin = t * block;
+        const index_t rows = std::min(block, m - begin);
+        score_block(x.block(begin, 0, rows, x.cols), acquisition, value + begin,
+                    gradient.block(begin, 0, rows, x.cols));
     };
-    parallel_for(blocks, score_block);
+    parallel_for((m + block - 1) / block, 2 * m * count() * (count() + 3 * d() + 40), task);
 }
 
-void Posterior::score_gradient(ConstMatrix x, const Acquisition& acquisition, double* value,
-                               Matrix gradient) const {
-    const index_t n = count();
-    const index_t m = x.rows;
-    const index_t padded = round_up(m);
+void Posterior::score_block(ConstMatrix x, const Acquisition& acquisition, double* value,
+                            Matrix gradient) const {
     const Points candidates(x, metric_);
-    Buffer scratch((2 * n + 4 + d()) * padded);
-    const Matrix v{scratch.data(), n, padded, padded};
-    const Matrix slope = {v.row(n), n, padded, padded};
-    double* mean = slope.row(n);
-    double* explained = mean + padded;
-    double* by_mean = explained + padded;
-    double* by_solved = by_mean + padded;
-    std::fill(mean, mean + 4 * padded, 0.0);
-    Panel panel;
-    panel.value = v;
-    panel.slope = slope;
-    panel.alpha = alpha_.data();
-    panel.mean = mean;
-    kernel_panel(points_, candidates, metric_, panel);
-    solve_lower(factor(), v.block(0, 0, n, m));
-    for (index_t i = 0; i < n; ++i) {
-        for (index_t c = 0; c < m; ++c) explained[c] += v(i, c) * v(i, c);
-    }
-    solve_lower_transposed(factor(), v.block(0, 0, n, m));
-    for (index_t c = 0; c < m; ++c) {
-        bool held;
-        const double deviation =
-            std::sqrt(posterior_variance(metric_.variance, explained[c], held));
-        const AcquisitionPoint point = krige::acquire(acquisition, mean[c], deviation);
-        value[c] = point.value;
-        by_mean[c] = point.by_mean;
-        // d variance = -2 k^T K^-1 dk, d deviation = d variance / (2 deviation)
-        by_solved[c] = held ? 0.0 : -point.by_deviation / deviation;
-    }
-    const Matrix by_place{by_solved + padded, d(), m, padded};
-    contract_query(points_, candidates, metric_, {slope, v, alpha_.data(), by_mean, by_solved},
-                   by_place);
-    for (index_t place = 0; place < d(); ++place) {
-        const auto at = static_cast<std::size_t>(place);
-        for (index_t c = 0; c < m; ++c) {
-            gradient(c, metric_.order[at]) =
-                place < metric_.numeric ? -metric_.inverse[at] * by_place(place, c) : 0.0;
+    const index_t width = KRIGE_CALL(panel_width)();
+    const index_t size = round_up(count()) * width;
+    Buffer scratch(2 * size + (4 + d()) * widest_panel);
+    double* mean = scratch.data() + 2 * size;
+    double* explained = mean + widest_panel;
+    double* by_mean = explained + widest_panel;
+    double* by_solved = by_mean + widest_panel;
+    double* sums = by_solved + widest_panel;
+    std::fill(by_mean, sums + d() * widest_panel, 0.0);
+    const PosteriorView posterior{view(points_), view(metric_), alpha_.data(), factor(),
+                                  reciprocal_.data()};
+    for (index_t first = 0; first < x.rows; first += width) {
+        const index_t cols = std::min(width, x.rows - first);
+        const CandidatePanel panel{view(candidates), first, cols, scratch.data(),
+                                   scratch.data() + size};
+        KRIGE_CALL(solve_panel)(posterior, panel, mean, explained);
+        for (index_t c = 0; c < cols; ++c) {
+            bool held;
+            const double deviation =
+                std::sqrt(posterior_variance(metric_.variance, explained[c], held));
+            const AcquisitionPoint point = krige::acquire(acquisition, mean[c], deviation);
+            value[first + c] = point.value;
+            by_mean[c] = point.by_mean;
+            // d variance = -2 k^T K^-1 dk, d deviation = d variance / (2 deviation)
+            by_solved[c] = held ? 0.0 : -point.by_deviation / deviation;
+        }
+        KRIGE_CALL(panel_gradient)(posterior, panel, by_mean, by_solved, sums);
+        for (index_t place = 0; place < d(); ++place) {
+            const auto at = static_cast<std::size_t>(place);
+            const double scale = place < metric_.numeric ? -metric_.inverse[at] : 0.0;
+            for (index_t c = 0; c < cols; ++c)
+                gradient(first + c, metric_.order[at]) = scale * sums[place * widest_panel + c];
         }
     }
 }

@@ -65,17 +65,4 @@ void kernel_by_query(ConstMatrix a, ConstMatrix b, const Hyper& hyper, double* o
 void contract_hyper(const Points& x, const Metric& metric, ConstMatrix inverse, const double* alpha,
                     double* by_place);
 
-// out (d, m rounded up to 16 as stride): by place, sum over rows i of weight_ic slope_ic (b_c -
-// a_i), scaled coordinates, where weight_ic = alpha_i alpha_weight_c + solved_ic solved_weight_c;
-// zero at categorical places
-struct QueryWeights {
-    Matrix slope;         // (n, m rounded up to 16); replaced by the weights times the slopes
-    ConstMatrix solved;   // (n, m rounded up to 16)
-    const double* alpha;  // (n)
-    const double* alpha_weight;  // (m rounded up to 16)
-    const double* solved_weight;
-};
-void contract_query(const Points& a, const Points& b, const Metric& metric,
-                    const QueryWeights& weights, Matrix out);
-
 }  // namespace krige

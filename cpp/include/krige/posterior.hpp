@@ -36,15 +36,19 @@ class Posterior {
     index_t sample(ConstMatrix x, ConstMatrix normals, double jitter, Matrix out) const;
 
   private:
+    void allocate(index_t n);
     void solve_alpha(const double* y);
-    void score_gradient(ConstMatrix x, const Acquisition& acquisition, double* value,
-                        Matrix gradient) const;
+    void predict_block(ConstMatrix x, double* mean, double* variance) const;
+    void predict_large_block(ConstMatrix x, double* mean, double* variance) const;
+    void score_block(ConstMatrix x, const Acquisition& acquisition, double* value,
+                     Matrix gradient) const;
 
     Metric metric_;
     Points points_;
     index_t stride_ = 0;
     Buffer factor_;  // (n, stride), lower triangle
-    Buffer alpha_;   // (n)
+    Buffer alpha_;       // (n rounded up to 16), zero beyond n
+    Buffer reciprocal_;  // (n) of the factor's diagonal
     double jitter_ = 0.0;
     double log_likelihood_ = 0.0;
     index_t failed_pivot_ = -1;

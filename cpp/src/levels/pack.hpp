@@ -1,15 +1,11 @@
-// Eight doubles, in as many native vectors as the level needs, with the operations that
-// formulas.hpp asks for. Included only by sources that are compiled once per SIMD level; everything
-// here is inlined away.
+// Several native vectors as one number type with the operations that formulas.hpp asks for.
+// Included only by sources that are compiled once per SIMD level; everything here is inlined away.
 #pragma once
 
 #include "krige/formulas.hpp"
 #include "levels/vector.hpp"
 
 namespace krige::KRIGE_LEVEL {
-
-constexpr index_t pack_size = 8;
-constexpr int parts = static_cast<int>(pack_size) / lanes;
 
 #if defined(__GNUC__)
 using Bits [[gnu::vector_size(lanes * 8)]] = std::int64_t;
@@ -40,30 +36,6 @@ KRIGE_FORMULA vec native_scale(vec p, vec t, vec x) {
 #endif
 }
 
-struct Pack {
-    vec part[parts];
-};
-
-#define KRIGE_PARTS(expression)       \
-    Pack out;                         \
-    for (int i = 0; i < parts; ++i) { \
-        out.part[i] = (expression);   \
-    }                                 \
-    return out
-
-KRIGE_FORMULA Pack fill(double x) { KRIGE_PARTS(broadcast(x)); }
-KRIGE_FORMULA Pack operator+(const Pack& a, const Pack& b) { KRIGE_PARTS(a.part[i] + b.part[i]); }
-KRIGE_FORMULA Pack operator-(const Pack& a, const Pack& b) { KRIGE_PARTS(a.part[i] - b.part[i]); }
-KRIGE_FORMULA Pack operator*(const Pack& a, const Pack& b) { KRIGE_PARTS(a.part[i] * b.part[i]); }
-KRIGE_FORMULA Pack madd(const Pack& a, const Pack& b, const Pack& c) {
-    KRIGE_PARTS(fma(a.part[i], b.part[i], c.part[i]));
-}
-KRIGE_FORMULA Pack root(const Pack& x) { KRIGE_PARTS(native_root(x.part[i])); }
-KRIGE_FORMULA Pack broadcast_like(const Pack&, double x) { return fill(x); }
-KRIGE_FORMULA Pack scale_by_power(const Pack& p, const Pack& t, const Pack& x) {
-    KRIGE_PARTS(native_scale(p.part[i], t.part[i], x.part[i]));
-}
-
 #if defined(__GNUC__)
 KRIGE_FORMULA vec native_quotient_or_zero(vec a, vec b) {
     return (vec)((Bits)(a / b) & (Bits)(b > 0.0));
@@ -73,16 +45,76 @@ KRIGE_FORMULA vec native_unequal(vec a, vec b, vec c) { return (vec)((Bits)c & (
 KRIGE_FORMULA vec native_quotient_or_zero(vec a, vec b) { return b > 0.0 ? a / b : 0.0; }
 KRIGE_FORMULA vec native_unequal(vec a, vec b, vec c) { return a != b ? c : 0.0; }
 #endif
-KRIGE_FORMULA Pack quotient_or_zero(const Pack& a, const Pack& b) {
+
+template <int parts>
+struct Packed {
+    static constexpr index_t size = parts * lanes;
+    vec part[parts];
+};
+using One = Packed<1>;           // one native vector
+using Pack = Packed<8 / lanes>;  // eight doubles at every level
+
+#define KRIGE_PARTS(expression)       \
+    Packed<parts> out;                \
+    for (int i = 0; i < parts; ++i) { \
+        out.part[i] = (expression);   \
+    }                                 \
+    return out
+
+template <int parts>
+KRIGE_FORMULA Packed<parts> operator+(const Packed<parts>& a, const Packed<parts>& b) {
+    KRIGE_PARTS(a.part[i] + b.part[i]);
+}
+template <int parts>
+KRIGE_FORMULA Packed<parts> operator-(const Packed<parts>& a, const Packed<parts>& b) {
+    KRIGE_PARTS(a.part[i] - b.part[i]);
+}
+template <int parts>
+KRIGE_FORMULA Packed<parts> operator*(const Packed<parts>& a, const Packed<parts>& b) {
+    KRIGE_PARTS(a.part[i] * b.part[i]);
+}
+template <int parts>
+KRIGE_FORMULA Packed<parts> madd(const Packed<parts>& a, const Packed<parts>& b,
+                                 const Packed<parts>& c) {
+    KRIGE_PARTS(fma(a.part[i], b.part[i], c.part[i]));
+}
+template <int parts>
+KRIGE_FORMULA Packed<parts> root(const Packed<parts>& x) {
+    KRIGE_PARTS(native_root(x.part[i]));
+}
+template <int parts>
+KRIGE_FORMULA Packed<parts> broadcast_like(const Packed<parts>&, double x) {
+    KRIGE_PARTS(broadcast(x));
+}
+template <int parts>
+KRIGE_FORMULA Packed<parts> scale_by_power(const Packed<parts>& p, const Packed<parts>& t,
+                                           const Packed<parts>& x) {
+    KRIGE_PARTS(native_scale(p.part[i], t.part[i], x.part[i]));
+}
+template <int parts>
+KRIGE_FORMULA Packed<parts> quotient_or_zero(const Packed<parts>& a, const Packed<parts>& b) {
     KRIGE_PARTS(native_quotient_or_zero(a.part[i], b.part[i]));
 }
 // c where a and b differ, else zero
-KRIGE_FORMULA Pack where_unequal(const Pack& a, const Pack& b, const Pack& c) {
+template <int parts>
+KRIGE_FORMULA Packed<parts> where_unequal(const Packed<parts>& a, const Packed<parts>& b,
+                                          const Packed<parts>& c) {
     KRIGE_PARTS(native_unequal(a.part[i], b.part[i], c.part[i]));
 }
+#undef KRIGE_PARTS
 
-KRIGE_FORMULA Pack load_pack(const double* p) { KRIGE_PARTS(load(p + i * lanes)); }
-KRIGE_FORMULA void store(double* p, const Pack& x) {
+template <class P>
+KRIGE_FORMULA P fill(double x) {
+    return broadcast_like(P{}, x);
+}
+template <class P>
+KRIGE_FORMULA P load_as(const double* p) {
+    P out;
+    for (index_t i = 0; i < P::size / lanes; ++i) out.part[i] = load(p + i * lanes);
+    return out;
+}
+template <int parts>
+KRIGE_FORMULA void store(double* p, const Packed<parts>& x) {
     for (int i = 0; i < parts; ++i) store(p + i * lanes, x.part[i]);
 }
 

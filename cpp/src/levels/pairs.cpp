@@ -1,59 +1,16 @@
 // Register tiles over pairs of points: `tile_rows` rows, broadcast, by two packs of columns. The
 // order of every sum is the same at every level, so that AVX2 and AVX-512 give the same bits.
-#include "levels/pairs.hpp"
-
-#include "levels/pack.hpp"
+#include "levels/distances.hpp"
 
 namespace krige::KRIGE_LEVEL {
 namespace {
 
+constexpr index_t pack_size = Pack::size;
 static_assert(tile_cols == 2 * pack_size);
-constexpr index_t tile_rows = lanes >= 2 ? lanes / 2 : 1;
+constexpr int tile_rows = lanes >= 2 ? lanes / 2 : 1;
 
-template <index_t rows>
-struct Tile {
-    Pack at[rows][2];
-};
-
-KRIGE_FORMULA const double* place(const PointsView& x, index_t j) {
-    return x.values + j * x.stride;
-}
-
-// squared distances of rows i... of a and columns c... of b
-template <index_t rows>
-KRIGE_FORMULA Tile<rows> squared_distances(const PointsView& a, index_t i, const PointsView& b,
-                                           index_t c, const MetricView& metric) {
-    Tile<rows> r2;
-    for (index_t r = 0; r < rows; ++r) {
-        r2.at[r][0] = fill(0.0);
-        r2.at[r][1] = fill(0.0);
-    }
-    index_t j = 0;
-    for (; j < metric.numeric; ++j) {
-        const double* pa = place(a, j) + i;
-        const Pack b0 = load_pack(place(b, j) + c);
-        const Pack b1 = load_pack(place(b, j) + c + pack_size);
-        for (index_t r = 0; r < rows; ++r) {
-            const Pack value = fill(pa[r]);
-            const Pack d0 = b0 - value;
-            const Pack d1 = b1 - value;
-            r2.at[r][0] = madd(d0, d0, r2.at[r][0]);
-            r2.at[r][1] = madd(d1, d1, r2.at[r][1]);
-        }
-    }
-    for (const index_t d = metric.d; j < d; ++j) {
-        const double* pa = place(a, j) + i;
-        const Pack b0 = load_pack(place(b, j) + c);
-        const Pack b1 = load_pack(place(b, j) + c + pack_size);
-        const Pack weight = fill(metric.weight[j]);
-        for (index_t r = 0; r < rows; ++r) {
-            const Pack value = fill(pa[r]);
-            r2.at[r][0] = r2.at[r][0] + where_unequal(b0, value, weight);
-            r2.at[r][1] = r2.at[r][1] + where_unequal(b1, value, weight);
-        }
-    }
-    return r2;
-}
+template <int rows>
+using Two = Tile<Pack, rows, 2>;
 
 KRIGE_FORMULA void store_some(double* p, const Pack& x0, const Pack& x1, index_t count) {
     if (count >= tile_cols) {
@@ -67,11 +24,11 @@ KRIGE_FORMULA void store_some(double* p, const Pack& x0, const Pack& x1, index_t
     for (index_t k = 0; k < count; ++k) p[k] = all[k];
 }
 
-template <Family family, bool with_slope, index_t rows>
+template <Family family, bool with_slope, int rows>
 KRIGE_FORMULA void panel_tile(const PointsView& a, index_t i, const PointsView& b, index_t c,
                               const MetricView& metric, const Panel& panel, const Pack& variance) {
-    Tile<rows> value = squared_distances<rows>(a, i, b, c, metric);
-    Tile<rows> slope;
+    Two<rows> value = squared_distances<Pack, rows, 2>(a, i, b, c, metric);
+    Two<rows> slope;
     for (index_t r = 0; r < rows; ++r) {
         for (int p = 0; p < 2; ++p)
             radial<family>(value.at[r][p], variance, value.at[r][p], slope.at[r][p]);
@@ -83,10 +40,10 @@ KRIGE_FORMULA void panel_tile(const PointsView& a, index_t i, const PointsView& 
             store_some(panel.slope.row(i + r) + c, slope.at[r][0], slope.at[r][1], count);
     }
     if (panel.mean == nullptr) return;
-    Pack m0 = load_pack(panel.mean + c);
-    Pack m1 = load_pack(panel.mean + c + pack_size);
+    Pack m0 = load_as<Pack>(panel.mean + c);
+    Pack m1 = load_as<Pack>(panel.mean + c + pack_size);
     for (index_t r = 0; r < rows; ++r) {
-        const Pack alpha = fill(panel.alpha[i + r]);
+        const Pack alpha = fill<Pack>(panel.alpha[i + r]);
         m0 = madd(alpha, value.at[r][0], m0);
         m1 = madd(alpha, value.at[r][1], m1);
     }
@@ -97,7 +54,7 @@ KRIGE_FORMULA void panel_tile(const PointsView& a, index_t i, const PointsView& 
 template <Family family, bool with_slope>
 void panel_of(const PointsView& a, const PointsView& b, const MetricView& metric,
               const Panel& panel) {
-    const Pack variance = fill(metric.variance);
+    const Pack variance = fill<Pack>(metric.variance);
     index_t i = 0;
     for (; i + tile_rows <= a.count; i += tile_rows) {
         for (index_t c = 0; c < b.count; c += tile_cols) {
@@ -114,7 +71,7 @@ void panel_of(const PointsView& a, const PointsView& b, const MetricView& metric
 template <Family family>
 void lower_of(const PointsView& x, const MetricView& metric, index_t begin, index_t end,
               Matrix out) {
-    const Pack variance = fill(metric.variance);
+    const Pack variance = fill<Pack>(metric.variance);
     Panel panel;
     panel.value = out;
     index_t i = begin;
@@ -136,22 +93,22 @@ KRIGE_FORMULA void trace_weights(ConstMatrix inverse, const double* alpha, index
     double all[tile_cols];
     const double* row = inverse.row(i) + c;
     if (c + tile_cols <= i) {
-        const Pack a = fill(alpha[i]);
-        w0 = a * load_pack(alpha + c) - load_pack(row);
-        w1 = a * load_pack(alpha + c + pack_size) - load_pack(row + pack_size);
+        const Pack a = fill<Pack>(alpha[i]);
+        w0 = a * load_as<Pack>(alpha + c) - load_as<Pack>(row);
+        w1 = a * load_as<Pack>(alpha + c + pack_size) - load_as<Pack>(row + pack_size);
         return;
     }
     for (index_t k = 0; k < tile_cols; ++k)
         all[k] = c + k < i ? alpha[i] * alpha[c + k] - row[k] : 0.0;
-    w0 = load_pack(all);
-    w1 = load_pack(all + pack_size);
+    w0 = load_as<Pack>(all);
+    w1 = load_as<Pack>(all + pack_size);
 }
 
-template <Family family, index_t rows>
+template <Family family, int rows>
 KRIGE_FORMULA void trace_tile(const PointsView& x, const MetricView& metric, ConstMatrix inverse,
                               const double* alpha, index_t i, index_t c, const Pack& variance,
                               double* sums) {
-    Tile<rows> w = squared_distances<rows>(x, i, x, c, metric);
+    Two<rows> w = squared_distances<Pack, rows, 2>(x, i, x, c, metric);
     for (index_t r = 0; r < rows; ++r) {
         Pack value;
         Pack w0;
@@ -165,12 +122,12 @@ KRIGE_FORMULA void trace_tile(const PointsView& x, const MetricView& metric, Con
     index_t j = 0;
     for (; j < metric.numeric; ++j) {
         const double* px = place(x, j);
-        const Pack b0 = load_pack(px + c);
-        const Pack b1 = load_pack(px + c + pack_size);
-        Pack s0 = load_pack(sums + j * tile_cols);
-        Pack s1 = load_pack(sums + j * tile_cols + pack_size);
+        const Pack b0 = load_as<Pack>(px + c);
+        const Pack b1 = load_as<Pack>(px + c + pack_size);
+        Pack s0 = load_as<Pack>(sums + j * tile_cols);
+        Pack s1 = load_as<Pack>(sums + j * tile_cols + pack_size);
         for (index_t r = 0; r < rows; ++r) {
-            const Pack value = fill(px[i + r]);
+            const Pack value = fill<Pack>(px[i + r]);
             const Pack d0 = b0 - value;
             const Pack d1 = b1 - value;
             s0 = madd(w.at[r][0] * d0, d0, s0);
@@ -181,13 +138,13 @@ KRIGE_FORMULA void trace_tile(const PointsView& x, const MetricView& metric, Con
     }
     for (const index_t d = metric.d; j < d; ++j) {
         const double* px = place(x, j);
-        const Pack b0 = load_pack(px + c);
-        const Pack b1 = load_pack(px + c + pack_size);
-        const Pack weight = fill(metric.weight[j]);
-        Pack s0 = load_pack(sums + j * tile_cols);
-        Pack s1 = load_pack(sums + j * tile_cols + pack_size);
+        const Pack b0 = load_as<Pack>(px + c);
+        const Pack b1 = load_as<Pack>(px + c + pack_size);
+        const Pack weight = fill<Pack>(metric.weight[j]);
+        Pack s0 = load_as<Pack>(sums + j * tile_cols);
+        Pack s1 = load_as<Pack>(sums + j * tile_cols + pack_size);
         for (index_t r = 0; r < rows; ++r) {
-            const Pack value = fill(px[i + r]);
+            const Pack value = fill<Pack>(px[i + r]);
             s0 = madd(w.at[r][0], where_unequal(b0, value, weight), s0);
             s1 = madd(w.at[r][1], where_unequal(b1, value, weight), s1);
         }
@@ -201,7 +158,7 @@ KRIGE_FORMULA void trace_tile(const PointsView& x, const MetricView& metric, Con
 template <Family family>
 void traces_of(const PointsView& x, const MetricView& metric, ConstMatrix inverse,
                const double* alpha, index_t begin, index_t end, double* sums) {
-    const Pack variance = fill(metric.variance);
+    const Pack variance = fill<Pack>(metric.variance);
     index_t i = begin;
     for (; i + 4 <= end; i += 4) {
         for (index_t c = 0; c < i + 3; c += tile_cols) {
@@ -217,82 +174,28 @@ void traces_of(const PointsView& x, const MetricView& metric, ConstMatrix invers
     }
 }
 
-template <index_t places>
-KRIGE_FORMULA void query_tile(const PointsView& a, const PointsView& b, const QueryWeights& weights,
-                              index_t j, index_t c, Matrix out) {
-    Pack s[places][2];
-    Pack x[places][2];
-    for (index_t q = 0; q < places; ++q) {
-        for (int p = 0; p < 2; ++p) {
-            s[q][p] = fill(0.0);
-            x[q][p] = load_pack(place(b, j + q) + c + p * pack_size);
-        }
-    }
-    for (index_t i = 0; i < a.count; ++i) {
-        const Pack w0 = load_pack(weights.slope.row(i) + c);
-        const Pack w1 = load_pack(weights.slope.row(i) + c + pack_size);
-        for (index_t q = 0; q < places; ++q) {
-            const Pack value = fill(place(a, j + q)[i]);
-            s[q][0] = madd(w0, x[q][0] - value, s[q][0]);
-            s[q][1] = madd(w1, x[q][1] - value, s[q][1]);
-        }
-    }
-    for (index_t q = 0; q < places; ++q) {
-        store(out.row(j + q) + c, s[q][0]);
-        store(out.row(j + q) + c + pack_size, s[q][1]);
-    }
-}
-
-#define KRIGE_BY_FAMILY(call)                                 \
-    switch (metric.family) {                                  \
-        case Family::rbf: call(Family::rbf); break;           \
-        case Family::matern12: call(Family::matern12); break; \
-        case Family::matern32: call(Family::matern32); break; \
-        case Family::matern52: call(Family::matern52); break; \
-    }
-
 }  // namespace
-
-void query_sums(const PointsView& a, const PointsView& b, const MetricView& metric,
-                const QueryWeights& weights, Matrix out) {
-    constexpr index_t places = lanes == 8 ? 4 : 2;
-    for (index_t c = 0; c < b.count; c += tile_cols) {
-        for (index_t i = 0; i < a.count; ++i) {
-            const Pack alpha = fill(weights.alpha[i]);
-            for (index_t k = c; k < c + tile_cols; k += pack_size) {
-                const Pack w = madd(
-                    alpha, load_pack(weights.alpha_weight + k),
-                    load_pack(weights.solved.row(i) + k) * load_pack(weights.solved_weight + k));
-                store(weights.slope.row(i) + k, w * load_pack(weights.slope.row(i) + k));
-            }
-        }
-        index_t j = 0;
-        for (; j + places <= metric.numeric; j += places)
-            query_tile<places>(a, b, weights, j, c, out);
-        for (; j < metric.numeric; ++j) query_tile<1>(a, b, weights, j, c, out);
-    }
-}
 
 void pair_panel(const PointsView& a, const PointsView& b, const MetricView& metric,
                 const Panel& panel) {
 #define KRIGE_ONE(family)                                                     \
     panel.slope.data != nullptr ? panel_of<family, true>(a, b, metric, panel) \
                                 : panel_of<family, false>(a, b, metric, panel)
-    KRIGE_BY_FAMILY(KRIGE_ONE)
+    KRIGE_BY_FAMILY(metric)
 #undef KRIGE_ONE
 }
 
 void pair_lower(const PointsView& x, const MetricView& metric, index_t begin, index_t end,
                 Matrix out) {
 #define KRIGE_ONE(family) lower_of<family>(x, metric, begin, end, out)
-    KRIGE_BY_FAMILY(KRIGE_ONE)
+    KRIGE_BY_FAMILY(metric)
 #undef KRIGE_ONE
 }
 
 void pair_traces(const PointsView& x, const MetricView& metric, ConstMatrix inverse,
                  const double* alpha, index_t begin, index_t end, double* sums) {
 #define KRIGE_ONE(family) traces_of<family>(x, metric, inverse, alpha, begin, end, sums)
-    KRIGE_BY_FAMILY(KRIGE_ONE)
+    KRIGE_BY_FAMILY(metric)
 #undef KRIGE_ONE
 }
 

@@ -22,6 +22,14 @@ struct MetricView {
     const double* weight;
 };
 
+inline PointsView view(const Points& points) {
+    return {points.values.data(), points.stride, points.count};
+}
+
+inline MetricView view(const Metric& metric) {
+    return {metric.family, metric.variance, metric.numeric, metric.d(), metric.weight.data()};
+}
+
 constexpr index_t tile_cols = 16;  // columns of a register tile; sums are kept per column of a tile
 
 }  // namespace krige
@@ -34,7 +42,5 @@ KRIGE_EACH_LEVEL(
     // sums (d, tile_cols) += terms of rows begin to end
     void pair_traces(const PointsView& x, const MetricView& metric, ConstMatrix inverse, const double* alpha,
                      index_t begin, index_t end, double* sums);
-    void query_sums(const PointsView& a, const PointsView& b, const MetricView& metric, const QueryWeights& weights,
-                    Matrix out);
 )
 // clang-format on

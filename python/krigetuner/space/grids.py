@@ -18,6 +18,8 @@ from typing import Literal
 
 Sampling = Literal["linear", "log", "reverse_log"]
 
+TABLED = 512
+"""Grids of at most so many numbers are computed once."""
 _EXACT = Context(prec=60)
 _TOLERANCE = Decimal("1e-9")
 """Relative slack for steps that no decimal holds, such as 1/3: the range's end is still reached."""
@@ -74,6 +76,13 @@ class Grid:
         """The number at an index in [0, count)."""
         if self.sampling == "linear" and self.integer:
             return int(self.low) + index * int(self.step)
+        return self._table[index] if self.count <= TABLED else self._computed(index)
+
+    @cached_property
+    def _table(self) -> tuple[float, ...]:
+        return tuple(self._computed(i) for i in range(self.count))
+
+    def _computed(self, index: int) -> float:
         low, high, step = self._exact
         if self.sampling == "linear":
             exact = _EXACT.add(low, _EXACT.multiply(step, Decimal(index)))
@@ -89,11 +98,15 @@ class Grid:
         """The index of the number nearest to `value`."""
         if self.sampling == "linear":
             guess = (value - self.low) / self.step
+            if self.integer and isinstance(value, int):
+                return min(max(round(guess), 0), self.count - 1)
         else:
             inside = min(max(value, self.low), self.high)
             power = inside if self.sampling == "log" else self.high + self.low - inside
             guess = math.log(power / self.low) / math.log(self.step)
         near = min(max(round(min(max(guess, -1.0), 2.0**62)), 0), self.count - 1)
+        if self.value(near) == value:
+            return near
         around = range(max(near - 1, 0), min(near + 2, self.count))
         return min(around, key=lambda i: abs(self.value(i) - value))
 

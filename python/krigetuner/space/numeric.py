@@ -13,6 +13,8 @@ from krigetuner.space.grids import Grid, Sampling, continuous_unit, continuous_v
 from krigetuner.space.parameter import Array, HyperParameter
 
 SAMPLINGS = ("linear", "log", "reverse_log")
+REMEMBERED = 4096
+"""So many answers to "which legal value is this?" are kept by a parameter."""
 
 
 class Numerical(HyperParameter):
@@ -87,6 +89,10 @@ class Numerical(HyperParameter):
         descending = self.sampling == "reverse_log"
         return index + ((self._number > nearest) != descending)
 
+    @cached_property
+    def _canonical(self) -> dict[Any, Any]:
+        return {}
+
     def value_at(self, index: int) -> Any:
         """The number at an index; the order is ascending, or descending with reverse_log and step, as in KerasTuner."""
         if self.grid is None:
@@ -109,6 +115,14 @@ class Numerical(HyperParameter):
 
     def canonical(self, value: Any) -> Any:
         """The legal number that `value` means, steps within rounding."""
+        known = self._canonical.get(value) if _is_number(value) else None
+        if known is None:
+            known = self._look_up(value)
+            if self.count is not None and len(self._canonical) < REMEMBERED:
+                self._canonical[value] = known
+        return known
+
+    def _look_up(self, value: Any) -> Any:
         number = value.item() if isinstance(value, np.generic) else value
         inside = min(max(number, self.min_value), self.max_value) if _is_number(number) else math.nan
         if not self._means(inside, number):

@@ -251,3 +251,19 @@ def test_numpy_and_cpp_suggest_the_same(acquisition: str) -> None:
         one, two = (space.encode(a[0].values) for a in answers if isinstance(a, list))
         same.append(np.abs(one - two).max() <= 1e-6)
     assert np.mean(same) >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"num_initial_points": -1}, "num_initial_points: expected a whole number of at least 0, got -1"),
+        ({"alpha": -1e-3}, "alpha: expected a finite variance of at least 0, got -0.001"),
+        ({"alpha": float("nan")}, "alpha: expected a finite variance"),
+        ({"acquisition": "best"}, "acquisition: expected one of 'auto'"),
+        ({"beta": -1.0}, "beta: expected a finite number of at least 0"),
+        ({"xi": -1.0}, "xi: expected a finite number of at least 0"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{text}"):
+        search(**options)

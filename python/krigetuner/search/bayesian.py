@@ -6,6 +6,7 @@ over the configurations that were never tried; running trials count as if they h
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,12 +48,16 @@ class BayesianSearch:
 
     Args:
         seed: of the randomness, together with the trial's number.
-        num_initial_points: trials before the model is used; default: dimensions + 1, between 4 and 10.
+        num_initial_points: trials before the model is used; None or 0: dimensions + 1, between 4 and 10.
         alpha: variance of the noise in the standardised objective, added to the diagonal of the kernel matrix. Left at
             its default, the noise is learned; any other value is the least that is assumed.
         acquisition: see `gp.acquisition.NAMES`.
-        beta, xi: its parameters.
+        beta: weight of the standard deviation in "ucb".
+        xi: improvement asked for by "ei", "logei" and "pi".
         backend: the arithmetic to use; default: the one that `backend.registry` chooses.
+
+    Raises:
+        ValueError: an unknown acquisition, or a number outside its range.
     """
 
     name = "bayesian"
@@ -67,6 +72,12 @@ class BayesianSearch:
         xi: float = 0.0,
         backend: Backend | None = None,
     ) -> None:
+        if num_initial_points is not None and not num_initial_points >= 0:
+            raise ValueError(
+                f"num_initial_points: expected a whole number of at least 0, got {num_initial_points!r}; None is the default"
+            )
+        if not (math.isfinite(alpha) and alpha >= 0):
+            raise ValueError(f"alpha: expected a finite variance of at least 0, got {alpha!r}; {DEFAULT_ALPHA} is the default")
         self.seed = seed
         self.num_initial_points = num_initial_points
         self.alpha = alpha
@@ -118,7 +129,7 @@ class BayesianSearch:
         return (self._any_row(space, seen, number) if row is None else row), note
 
     def _start_count(self, space: Space) -> int:
-        if self.num_initial_points is not None:
+        if self.num_initial_points:
             return self.num_initial_points
         return min(max(space.dimensions + 1, START[0]), START[1])
 
@@ -167,6 +178,7 @@ class BayesianSearch:
         return model.believing(seen.running), note
 
     def _warn(self, jitter: float) -> None:
+        """Says once that jitter was needed; the amount of every trial is in its origin's note."""
         if not self._warned:
             self._warned = True
             text = (

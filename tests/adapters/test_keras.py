@@ -21,7 +21,7 @@ from krigetuner.tuners.trial import Trial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keras = pytest.importorskip("keras")
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 Make = Callable[..., RandomSearch]
 RNG = np.random.default_rng(0)
@@ -201,6 +201,19 @@ def test_an_objective_that_cannot_come_is_refused_before_the_first_epoch(
         tuner.search(X, Y, epochs=1, callbacks=[keras.callbacks.EarlyStopping("loss")], **{"verbose": 0, **kwargs})
     assert not list(tuner.oracle._ledger.measurements(0))
     make(objective="loss").search(X, Y, epochs=1, verbose=0)  # the correction needs no overwrite
+
+
+def test_an_overridden_fit_that_returns_the_history_is_seen_through(make: Make) -> None:
+    class Tuned(HyperModel):
+        build = staticmethod(build)
+
+        def fit(self, hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any:
+            return model.fit(*args, batch_size=hp.Choice("batch_size", [16, 32]), **kwargs)
+
+    tuner = make(Tuned(), objective=Objective("val_f1", "max"))
+    with pytest.raises(FatalValueError, match="expected val_f1 among the metrics"):
+        tuner.search(X, Y, epochs=1, callbacks=[keras.callbacks.EarlyStopping("loss")], **FIT)
+    assert not list(tuner.oracle._ledger.measurements(0))
 
 
 def test_a_callback_of_the_users_may_add_the_objective(make: Make) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from krigetuner.adapters import keras as adapter
 from krigetuner.adapters.checkpoints import Checkpoints
 from krigetuner.adapters.context import present_context
+from krigetuner.adapters.fit_source import history_keywords
 from krigetuner.adapters.function import executions
 from krigetuner.adapters.tensorboard import separate_logs
 from krigetuner.adapters.training import Training
@@ -16,7 +17,6 @@ from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners.base_tuner import BaseTuner
 from krigetuner.tuners.hooks import Hooks
-from krigetuner.tuners.hypermodel import HyperModel
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
 
@@ -155,11 +155,8 @@ class Tuner(BaseTuner):
         hp = trial.hyperparameters
         model = self._try_build(hp)
         training = self._training
-        if training is not None and type(self.hypermodel).fit is HyperModel.fit:
-            objective, users = self.oracle.objective, kwargs.get("callbacks", [])[: training.users]
-            adapter.check_validation(objective, kwargs)
-            adapter.check_metrics(objective, model, users)
-            training.after_epoch = lambda metrics: adapter.check_epoch(objective, metrics, kwargs)
+        if training is not None:
+            self._check_objective(model, training, kwargs)
         with adapter.bars_off("verbose" not in kwargs):
             result = self.hypermodel.fit(hp, model, *args, **kwargs)
         if training is not None:
@@ -167,6 +164,23 @@ class Tuner(BaseTuner):
                 training.files.save_build(model)
             training.save_unwatched(model, result)
         return result
+
+    def _check_objective(self, model: Any, training: Training, kwargs: Mapping[str, Any]) -> None:
+        """Refuses an objective that the training will not log, as early as that can be known.
+
+        Raises:
+            FatalValueError: before the first epoch; or after it, when callbacks or the model's own code may add logs.
+        """
+        objective, callbacks = self.oracle.objective, kwargs.get("callbacks", [])[: training.users]
+        own = history_keywords(self.hypermodel.fit)
+        if own is None:  # fit may compute the objective itself; what it returns is checked
+            return
+        if not own & {"validation_data", "validation_split"}:
+            adapter.check_validation(objective, kwargs)
+        if "callbacks" not in own:
+            adapter.check_metrics(objective, model, callbacks)
+        if "validation_freq" not in own:
+            training.after_epoch = lambda metrics: adapter.check_epoch(objective, metrics, kwargs)
 
     def _deepcopy_callbacks(self, callbacks: Any) -> list[Any]:
         """Copies of the user's callbacks."""

@@ -1,0 +1,118 @@
+"""The display: which mode, what it says, and that it is drawn in a terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from krigetuner.run.progress import Progress, Shown, _picture, duration, last_line, mode_for, number
+
+
+@pytest.mark.parametrize(
+    ("verbose", "terminal", "mode"),
+    [
+        (None, True, "live"),
+        ("auto", True, "live"),
+        (None, False, "plain"),
+        (1, True, "plain"),
+        (2, False, "plain"),
+        (True, True, "plain"),
+        (0, True, "silent"),
+        (False, False, "silent"),
+    ],
+)
+def test_mode(verbose: Any, terminal: bool, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("krigetuner.run.progress._is_interactive", lambda: terminal)
+    assert mode_for(verbose) == mode
+
+
+def story(progress: Progress) -> None:
+    """Two trials, the second one failing."""
+    progress.open()
+    progress.started("0", {"units": 32, "rate": 0.00123456}, 2)
+    progress.reported(0, {"val_loss": 0.75})
+    progress.best(0.5, "0", {"units": 32})
+    progress.ended("COMPLETED", 0.5, None)
+    progress.started("1", {"units": 64}, 2)
+    progress.ended("FAILED", None, "Traceback\n  File x\nValueError: bad layer\n")
+    progress.close("all done")
+
+
+def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    story(Progress("plain", Shown("val_loss")))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Trial 0 (1 of 2): units=32, rate=0.0012346"
+    assert lines[1].startswith("Trial 0 val_loss 0.5 after ")
+    assert lines[1].endswith("best 0.5 (trial 0)")
+    assert lines[2] == "Trial 1 (2 of 2): units=64"
+    assert lines[4] == "Trial 1 failed: ValueError: bad layer"
+    assert lines[5].endswith("all done")
+    assert len(lines) == 6
+
+
+def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    story(Progress("silent", Shown("val_loss")))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_picture_shows_the_running_and_the_best_trial() -> None:
+    from rich.console import Console
+
+    shown = Shown("val_loss", total=5, ended=2, best_score=0.25, best_trial="1", best_values={"units": 16, "old": 1})
+    shown.trial_id, shown.values, shown.epoch, shown.metrics = "2", {"units": 64}, 3, {"loss": 1.0, "val_loss": 0.5}
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(_picture(shown))
+    text = console.export_text()
+    assert "Trial 3 of 5" in text
+    assert "best val_loss 0.25 (trial 1)" in text
+    assert ["units", "64", "16"] in [line.split() for line in text.splitlines()]
+    assert ["old", "-", "1"] in [line.split() for line in text.splitlines()]
+    assert "epoch 4: val_loss 0.5  loss 1" in text
+
+
+def test_a_terminal_sees_the_live_display() -> None:
+    pty = pytest.importorskip("pty")
+    code = (
+        "import time\n"
+        "from krigetuner.run.progress import Progress, Shown, mode_for\n"
+        "p = Progress(mode_for(None), Shown('val_loss'))\n"
+        "p.open(); p.started('0', {'units': 32}, 3); time.sleep(0.6)\n"
+        "p.ended('FAILED', None, 'ValueError: bad [layer]'); p.close('enough')\n"
+    )
+    parent, child = pty.openpty()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "TERM": "xterm",
+        "COLUMNS": "100",
+    }
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=child, stderr=child, env=environment)
+    os.close(child)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(parent, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        seen += chunk
+    os.close(parent)
+    assert process.wait(60) == 0, seen.decode()
+    text = seen.decode()
+    assert "Trial 1 of 3" in text
+    assert "hyperparameter" in text
+    assert "Trial 0 failed: ValueError: bad [layer]" in text
+    assert "enough" in text
+
+
+def test_texts() -> None:
+    assert [number(v) for v in (0.123456789, 3, "adam", True, 1e-7)] == ["0.12346", "3", "adam", "True", "1e-07"]
+    assert [duration(s) for s in (3.21, 65.0, 7380.0)] == ["3.2s", "1m 05s", "2h 03m"]
+    assert last_line(None) == ""
+    assert last_line("Traceback\n  x\nValueError: first\n  more detail\n") == "ValueError: first"

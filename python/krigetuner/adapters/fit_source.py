@@ -34,8 +34,8 @@ def history_keywords(fit: Callable[..., Any]) -> frozenset[str] | None:
     if not returned or any(target.id == model for target, _ in assigned):
         return None
     for value in returned:
-        sources = [v for t, v in assigned if isinstance(value, ast.Name) and t.id == value.id] or [value]
-        if not all(_is_fit_of(source, model) for source in sources):
+        sources: list[ast.expr | None] = [v for t, v in assigned if isinstance(value, ast.Name) and t.id == value.id]
+        if not all(_is_fit_of(source, model) for source in sources or [value]):
             return None
     keywords = {k.arg for n in nodes if isinstance(n, ast.Call) for k in n.keywords if k.arg is not None}
     return frozenset(keywords | {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)})

@@ -303,6 +303,10 @@ def test_size_of_large_spaces() -> None:
     assert Space(switches).size == 5**14
     assert Space([Int("n", 1, 2**60)]).size is None
     assert Space([Int("n", 1, 10), Float("x", 0, 1)]).size is None
+    children = [Boolean(f"c{i}", conditions=[Parent("z", [True])]) for i in range(45)]
+    assert Space([Boolean("z"), *children]).size == 2**45 + 1
+    fixed = [Fixed(f"f{i}", 1, conditions=[Parent("z", [True])]) for i in range(2000)]
+    assert Space([Boolean("z"), *fixed]).size == 2
     both = [Parent("s0", [True]), Parent("s1", [True])]
     assert Space([*switches[:2], Int("n", 1, 7, conditions=both)]).size == 3 + 7
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from krigetuner.space.activity import has, meets, parent_names
@@ -10,8 +11,8 @@ from krigetuner.space.conditions import Parent
 from krigetuner.space.parameter import HyperParameter
 
 LARGEST = 2**53
-STATES = 100_000
-"""Beyond this many partial counts, counting is given up."""
+STATES = 4096
+"""With more combinations to keep apart, counting is given up."""
 
 
 def count_configurations(parameters: Sequence[HyperParameter]) -> int | None:
@@ -24,7 +25,7 @@ def count_configurations(parameters: Sequence[HyperParameter]) -> int | None:
         return None
     total = 1
     for group in _independent(parameters):
-        counted = _Counter(group).count()
+        counted = _count(group)
         if counted is None:
             return None
         total *= counted
@@ -45,53 +46,47 @@ def _independent(parameters: Sequence[HyperParameter]) -> list[list[HyperParamet
     return [sorted(g[1], key=lambda p: position[id(p)]) for g in groups]
 
 
-class _Counter:
-    """Counts a group: values of a parent that no condition tells apart are counted together."""
+def _count(group: Sequence[HyperParameter]) -> int | None:
+    """The number of configurations of a group; None when there are too many partial ones.
 
-    def __init__(self, group: Sequence[HyperParameter]) -> None:
-        self._group = group
-        self._wanted: dict[str, list[Any]] = {}
-        self._last_use: dict[str, int] = {p.name: i for i, p in enumerate(group)}
-        for i, p in enumerate(group):
-            for condition in p.conditions:
-                if isinstance(condition, Parent):
-                    self._wanted.setdefault(condition.name, []).extend(condition.values)
-                    self._last_use[condition.name] = max(i, self._last_use.get(condition.name, 0))
-        self._memo: dict[tuple[int, frozenset[tuple[str, Any]]], int] = {}
-
-    def count(self) -> int | None:
-        """The number of configurations, None when there are too many states."""
-        try:
-            return self._from(0, {})
-        except OverflowError:
+    It goes through the parameters once and keeps, for every combination of the values that later conditions can tell
+    apart, in how many ways it comes about.
+    """
+    wanted, last_use = _uses(group)
+    ways: dict[_State, int] = {frozenset(): 1}
+    for index, p in enumerate(group):
+        told = {v for v in wanted.get(p.name, ()) if has(p, v)}
+        branches: list[tuple[Any, int]] = [(v, 1) for v in told]
+        if p.count is not None and p.count > len(told):
+            branches.append((_OTHER, p.count - len(told)))
+        after: defaultdict[_State, int] = defaultdict(int)
+        for state, count in ways.items():
+            chosen = dict(state)
+            free = p.name not in chosen and meets(p, chosen)
+            for value, many in branches if free else [(None, 1)]:
+                made = {**chosen, p.name: value} if free else chosen
+                after[frozenset((n, v) for n, v in made.items() if last_use[n] > index)] += count * many
+        if len(after) > STATES:
             return None
+        ways = after
+    return sum(ways.values())
 
-    def _from(self, index: int, chosen: Mapping[str, Any]) -> int:
-        if index == len(self._group):
-            return 1
-        live = {name: value for name, value in chosen.items() if self._last_use[name] >= index}
-        state = (index, frozenset(live.items()))
-        if state not in self._memo:
-            if len(self._memo) >= STATES:
-                raise OverflowError
-            self._memo[state] = self._branches(index, live)
-        return self._memo[state]
 
-    def _branches(self, index: int, chosen: dict[str, Any]) -> int:
-        p = self._group[index]
-        if p.name in chosen or not meets(p, chosen):
-            return self._from(index + 1, chosen)
-        count = p.count or 1
-        told = {v for v in self._wanted.get(p.name, ()) if has(p, v)}
-        total = sum(self._from(index + 1, {**chosen, p.name: v}) for v in told)
-        if count > len(told):
-            # "no value": an object that equals no condition's value stands for all the others.
-            total += (count - len(told)) * self._from(index + 1, {**chosen, p.name: _OTHER})
-        return total
+def _uses(group: Sequence[HyperParameter]) -> tuple[dict[str, list[Any]], dict[str, int]]:
+    """Which values of a name conditions ask for, and the index of the last parameter that looks at the name."""
+    wanted: dict[str, list[Any]] = {}
+    last_use = {p.name: i for i, p in enumerate(group)}
+    for i, p in enumerate(group):
+        for condition in p.conditions:
+            if isinstance(condition, Parent):
+                wanted.setdefault(condition.name, []).extend(condition.values)
+                last_use[condition.name] = max(i, last_use.get(condition.name, 0))
+    return wanted, last_use
 
 
 class _Other:
-    """Equals nothing but itself."""
+    """A value that equals none of those that conditions ask for, and stands for all of them."""
 
 
 _OTHER = _Other()
+_State = frozenset[tuple[str, Any]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,10 @@ REMEDIES = (
     ("locked", "another program keeps the database busy: end it and try again"),
 )
 """What a message holds, and what to do then."""
+
+
+PATIENCE = 200
+"""How often the change to a write-ahead log is tried, twenty times a second."""
 
 
 class Connection:
@@ -68,10 +73,10 @@ class Connection:
         if self.sqlite and not read_only and url.database not in (None, "", ":memory:"):
             Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
         self._raw: Any = self._engine.raw_connection()
-        if self.sqlite and not read_only:
-            self._tune(durability)
         with self._engine.connect() as connection:
             prepare(connection, self.where, write=not read_only)
+        if self.sqlite and not read_only:
+            self._tune(durability)
 
     def _url(self, location: str | Path, read_only: bool) -> Any:
         """The SQLAlchemy URL of a location."""
@@ -108,7 +113,14 @@ class Connection:
     def _tune(self, durability: Durability) -> None:
         """SQLite's settings: readers never wait for the writer, and a commit waits for the disk only if asked."""
         cursor = self._raw.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        for rest in reversed(range(PATIENCE)):
+            try:
+                cursor.execute("PRAGMA journal_mode=WAL")
+                break
+            except self._errors as error:  # SQLite does not wait here when others are opening the file
+                if rest == 0 or "locked" not in str(error):
+                    raise
+                time.sleep(0.05)
         cursor.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
         cursor.close()
 

@@ -167,14 +167,26 @@ class DatabaseStore:
 
     def _find(self, study: str, make: bool) -> int:
         """The id of the study in the database."""
-        with self._connection.transaction("open") as cursor:
-            row = self._statements.find.run(cursor, {"key": study}).fetchone()
-            if row is None and make:
-                self._statements.make.run(cursor, {"study": study, "position": 0})
-                row = self._statements.find.run(cursor, {"key": study}).fetchone()
-        if row is None:
+        found = self._look_up(study)
+        if found is None and make:
+            try:
+                with self._connection.transaction() as cursor:
+                    self._statements.make.run(cursor, {"study": study, "position": 0})
+            except StoreError:
+                found = self._look_up(study)  # another process may have made it just now
+                if found is None:
+                    raise
+            else:
+                found = self._look_up(study)
+        if found is None:
             raise StoreError(f"{self.where}: expected a study named {study!r}, got none; check the project_name")
-        return int(row[0])
+        return found
+
+    def _look_up(self, study: str) -> int | None:
+        """The id of the study, if it is there."""
+        with self._connection.transaction("read") as cursor:
+            row = self._statements.find.run(cursor, {"key": study}).fetchone()
+        return None if row is None else int(row[0])
 
     def _row(self) -> Any:
         """Position and lease: token, host, process, machine, birth, expiry."""

@@ -129,6 +129,8 @@ def prepare(connection: Any, where: str, write: bool) -> None:
         StoreError: the database is of a newer version, or not one of ours.
     """
     sa = sqlalchemy()
+    if write and connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # its driver begins none for tables; others may open it just now
     present = set(sa.inspect(connection).get_table_names())
     if "krigetuner" not in present:
         clash = present & set(metadata().tables)
@@ -142,8 +144,8 @@ def prepare(connection: Any, where: str, write: bool) -> None:
     if version is None and write:
         connection.execute(metadata().tables["krigetuner"].insert(), {"version": VERSION})
         version = VERSION
-    connection.commit()
     _bring_up_to_date(connection, where, VERSION if version is None else version, write)
+    connection.commit()
 
 
 def _version(connection: Any) -> int | None:
@@ -166,9 +168,6 @@ def _bring_up_to_date(connection: Any, where: str, version: int, write: bool) ->
             f"{where}: expected a database of version {VERSION}, got the earlier version {version}; "
             "run the search once with this KrigeTuner to bring it up to date"
         )
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # its driver begins none for changes of tables
-    for step in range(_version(connection) or version, VERSION):
+    for step in range(version, VERSION):
         MIGRATIONS[step](connection)
         connection.execute(metadata().tables["krigetuner"].update(), {"version": step + 1})
-    connection.commit()

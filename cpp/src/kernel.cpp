@@ -15,8 +15,8 @@ constexpr double coordinate_limit = 1e150;  // keeps squared distances finite
 constexpr index_t row_band = 128;           // rows of a triangle that one thread takes at a time
 
 template <Family family>
-void radial_of(double r2, double variance, double& value, double& slope) {
-    radial<family>(r2, variance, value, slope);
+void radial_of(double u, double variance, double& value, double& slope) {
+    radial<family>(u, variance, value, slope);
 }
 
 using Radial = void (*)(double, double, double&, double&);
@@ -41,12 +41,12 @@ double difference(const Metric& metric, const Points& a, index_t i, const Points
 
 double squared_distance(const Metric& metric, const Points& a, index_t i, const Points& b,
                         index_t c) {
-    double r2 = 0.0;
+    double u = 0.0;
     for (index_t place = 0; place < metric.d(); ++place) {
         const double delta = difference(metric, a, i, b, c, place);
-        r2 += delta * delta;
+        u += delta * delta;
     }
-    return r2;
+    return u;
 }
 
 }  // namespace
@@ -60,10 +60,11 @@ Metric::Metric(const Hyper& hyper) : family(hyper.family), variance(hyper.varian
         }
         if (!categorical) numeric = static_cast<index_t>(order.size());
     }
+    const double scale = std::sqrt(distance_scale(family));
     inverse.reserve(d);
     weight.reserve(d);
     for (const index_t j : order) {
-        inverse.push_back(std::min(1.0 / hyper.lengthscales[j], coordinate_limit));
+        inverse.push_back(std::min(scale / hyper.lengthscales[j], coordinate_limit));
         weight.push_back(inverse.back() * inverse.back());
     }
 }

@@ -1,6 +1,6 @@
 // Every formula of the model, once, for C++ and CUDA. The radial functions are written for any
-// number type V that offers broadcast_like, madd, root and exp_negative: double here, a pack of
-// doubles in src/pack.hpp.
+// number type V that offers broadcast_like, madd, root, quotient_or_zero and scale_by_power: double
+// here, a pack of doubles in src/pack.hpp.
 #pragma once
 
 #include <cmath>
@@ -19,15 +19,15 @@
 
 namespace krige {
 
-// exp(x) = 2^k (1 + r + r^2 q(r)), |r| <= log(2) / 2; q interpolates at ten Chebyshev nodes, error
-// below 2e-17
+// exp(-s) = 2^-k (1 - r + r^2 q(-r)), |r| <= log(2) / 2; q interpolates at ten Chebyshev nodes,
+// error below 2e-17
 namespace exponential {
 constexpr double log2_e = 1.4426950408889634;
 constexpr double ln2_high = 0x1.62e42fef80000p-1;  // times any exponent exact
 constexpr double ln2_low = 1.61985101866565612e-11;
 constexpr double round_shift =
     6755399441055744.0;            // 1.5 * 2^52: the sum's low bits hold the rounded integer
-constexpr double lowest = -708.0;  // below it the result would be subnormal and is taken as zero
+constexpr double highest = 708.0;  // beyond it the result would be subnormal and is taken as zero
 constexpr double q[10] = {0x1.0000000000001p-1,  0x1.5555555555556p-3,  0x1.5555555553d63p-5,
                           0x1.11111111109b3p-7,  0x1.6c16c1788bd90p-10, 0x1.a01a01a7c41d5p-13,
                           0x1.a019b90d2ae7ap-16, 0x1.71de0dae63bb3p-19, 0x1.289185613a3d6p-22,
@@ -40,64 +40,71 @@ KRIGE_FORMULA double root(double x) { return std::sqrt(x); }
 KRIGE_FORMULA double quotient_or_zero(double a, double b) { return b > 0.0 ? a / b : 0.0; }
 
 // p times 2^k, where t = k + round_shift
-KRIGE_FORMULA double scale_by_power(double p, double t, double x) {
+KRIGE_FORMULA double scale_by_power(double p, double t, double s) {
     std::uint64_t bits;
     std::uint64_t shift;
     std::memcpy(&bits, &p, sizeof bits);
     std::memcpy(&shift, &t, sizeof shift);
     bits += shift << 52;
     std::memcpy(&p, &bits, sizeof p);
-    return x < exponential::lowest ? 0.0 : p;
+    return s > exponential::highest ? 0.0 : p;
 }
 
-// exp(x) for x <= 0, to about one unit in the last place
+// exp(-s) for s >= 0, to about one unit in the last place
 template <class V>
-KRIGE_FORMULA V exp_negative(V x) {
+KRIGE_FORMULA V exp_minus(V s) {
     using namespace exponential;
-    const V shift = broadcast_like(x, round_shift);
-    const V t = madd(x, broadcast_like(x, log2_e), shift);
+    const V shift = broadcast_like(s, round_shift);
+    const V t = madd(s, broadcast_like(s, -log2_e), shift);
     const V k = t - shift;
-    V r = madd(k, broadcast_like(x, -ln2_high), x);
-    r = madd(k, broadcast_like(x, -ln2_low), r);
-    V p = broadcast_like(x, q[9]);
-    p = madd(p, r, broadcast_like(x, q[8]));
-    p = madd(p, r, broadcast_like(x, q[7]));
-    p = madd(p, r, broadcast_like(x, q[6]));
-    p = madd(p, r, broadcast_like(x, q[5]));
-    p = madd(p, r, broadcast_like(x, q[4]));
-    p = madd(p, r, broadcast_like(x, q[3]));
-    p = madd(p, r, broadcast_like(x, q[2]));
-    p = madd(p, r, broadcast_like(x, q[1]));
-    p = madd(p, r, broadcast_like(x, q[0]));
-    const V one = broadcast_like(x, 1.0);
-    return scale_by_power(madd(madd(p, r, one), r, one), t, x);
+    V r = madd(k, broadcast_like(s, ln2_high), s);
+    r = madd(k, broadcast_like(s, ln2_low), r);
+    V p = broadcast_like(s, -q[9]);
+    p = madd(p, r, broadcast_like(s, q[8]));
+    p = madd(p, r, broadcast_like(s, -q[7]));
+    p = madd(p, r, broadcast_like(s, q[6]));
+    p = madd(p, r, broadcast_like(s, -q[5]));
+    p = madd(p, r, broadcast_like(s, q[4]));
+    p = madd(p, r, broadcast_like(s, -q[3]));
+    p = madd(p, r, broadcast_like(s, q[2]));
+    p = madd(p, r, broadcast_like(s, -q[1]));
+    p = madd(p, r, broadcast_like(s, q[0]));
+    p = madd(p, r, broadcast_like(s, -1.0));
+    return scale_by_power(madd(p, r, broadcast_like(s, 1.0)), t, s);
 }
 
-// A kernel at squared distance r2, and slope = -2 dk / d(r2): the derivative with respect to log
-// lengthscale j is slope * (delta_j / l_j)^2, with respect to a coordinate of the first point
-// -slope * delta_j / l_j^2. Rasmussen and Williams 2006, eq. 4.14-4.17. matern12's slope at
-// distance zero is taken as zero.
+// What squared distances are multiplied by, so that exp(-s) with s^2 = u, or exp(-u), is each
+// family's decay.
+constexpr double distance_scale(Family family) {
+    return family == Family::matern52   ? 5.0
+           : family == Family::matern32 ? 3.0
+           : family == Family::rbf      ? 0.5
+                                        : 1.0;
+}
+
+// A kernel at scaled squared distance u = sum of delta_j^2 w_j with w_j = distance_scale / l_j^2,
+// and slope = -2 dk / du: the derivative with respect to log lengthscale j is slope * delta_j^2
+// w_j, with respect to a coordinate of the first point -slope * delta_j w_j. Rasmussen and Williams
+// 2006, eq. 4.14-4.17. matern12's slope at distance zero is taken as zero.
 template <Family family, class V>
-KRIGE_FORMULA void radial(V r2, V variance, V& value, V& slope) {
-    const V one = broadcast_like(r2, 1.0);
+KRIGE_FORMULA void radial(V u, V variance, V& value, V& slope) {
     if constexpr (family == Family::rbf) {
-        value = variance * exp_negative(broadcast_like(r2, -0.5) * r2);
-        slope = value;
-    } else if constexpr (family == Family::matern12) {
-        const V r = root(r2);
-        value = variance * exp_negative(broadcast_like(r2, -1.0) * r);
-        slope = quotient_or_zero(value, r);
+        value = variance * exp_minus(u);
+        slope = value + value;
+        return;
+    }
+    const V s = root(u);
+    const V e = variance * exp_minus(s);
+    if constexpr (family == Family::matern12) {
+        value = e;
+        slope = quotient_or_zero(e, s);
     } else if constexpr (family == Family::matern32) {
-        const V s = root(broadcast_like(r2, 3.0) * r2);
-        const V e = variance * exp_negative(broadcast_like(r2, -1.0) * s);
         value = madd(s, e, e);
-        slope = broadcast_like(r2, 3.0) * e;
-    } else {
-        const V s2 = broadcast_like(r2, 5.0) * r2;
-        const V s = root(s2);
-        const V e = variance * exp_negative(broadcast_like(r2, -1.0) * s);
-        value = e * madd(s2, broadcast_like(r2, 1.0 / 3.0), one + s);
-        slope = e * madd(s, broadcast_like(r2, 5.0 / 3.0), broadcast_like(r2, 5.0 / 3.0));
+        slope = e;
+    } else if constexpr (family == Family::matern52) {
+        const V third = broadcast_like(u, 1.0 / 3.0);
+        value = e * madd(u, third, s + broadcast_like(u, 1.0));
+        slope = e * madd(s, third, third);
     }
 }
 

@@ -21,11 +21,11 @@ struct Metric {
     double variance = 1.0;
     index_t numeric = 0;
     std::vector<index_t> order;   // (d) the dimension at each place
-    std::vector<double> inverse;  // (d) 1 / lengthscale, by place
+    std::vector<double> inverse;  // (d) sqrt(distance_scale) / lengthscale, by place
     std::vector<double> weight;   // (d) its square, by place
 };
 
-// rows of x (count, d), by place: numeric coordinates divided by the lengthscale, category codes as
+// rows of x (count, d), by place: numeric coordinates times Metric::inverse, category codes as
 // they are
 struct Points {
     Points() = default;
@@ -39,10 +39,9 @@ struct Points {
     Buffer values;       // (d, stride)
 };
 
-// What to compute for rows of `a` and columns of `b`; null pointers leave a part out.
+// What to compute for rows of `a` and columns of `b`; a null pointer leaves the mean out.
 struct Panel {
     Matrix value{};                 // (n, m) kernel
-    Matrix slope{};                 // (n, m) slope of formulas.hpp
     const double* alpha = nullptr;  // (n)
     double* mean = nullptr;         // (m rounded up to 16) sum over rows of alpha * kernel
 };
@@ -60,7 +59,7 @@ void kernel_by_hyper(ConstMatrix a, ConstMatrix b, const Hyper& hyper, double* o
 // out (d, n, m), contiguous: derivatives with respect to the coordinates of the rows of a
 void kernel_by_query(ConstMatrix a, ConstMatrix b, const Hyper& hyper, double* out);
 
-// sum over i > j of weight_ij slope_ij (delta / l)^2, per place, where weight = alpha alpha^T -
+// sum over i > j of weight_ij slope_ij delta^2 w, per place, where weight = alpha alpha^T -
 // inverse (lower triangle)
 void contract_hyper(const Points& x, const Metric& metric, ConstMatrix inverse, const double* alpha,
                     double* by_place);

@@ -26,13 +26,13 @@ KRIGE_FORMULA vec native_root(vec x) {
 #endif
 }
 
-// p * 2^k, where t = k + round_shift; zero where x is below the range of exp_negative
-KRIGE_FORMULA vec native_scale(vec p, vec t, vec x) {
+// p * 2^k, where t = k + round_shift; zero where s is beyond the range of exp_minus
+KRIGE_FORMULA vec native_scale(vec p, vec t, vec s) {
 #if defined(__GNUC__)
-    const vec lowest = broadcast(exponential::lowest);
-    return (vec)(((Bits)p + ((Bits)t << 52)) & (Bits)(x >= lowest));
+    const vec highest = broadcast(exponential::highest);
+    return (vec)(((Bits)p + ((Bits)t << 52)) & (Bits)(s <= highest));
 #else
-    return krige::scale_by_power(p, t, x);
+    return krige::scale_by_power(p, t, s);
 #endif
 }
 

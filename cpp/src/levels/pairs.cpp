@@ -12,79 +12,78 @@ constexpr int tile_rows = lanes >= 2 ? lanes / 2 : 1;
 template <int rows>
 using Two = Tile<Pack, rows, 2>;
 
-KRIGE_FORMULA void store_some(double* p, const Pack& x0, const Pack& x1, index_t count) {
-    if (count >= tile_cols) {
-        store(p, x0);
-        store(p + pack_size, x1);
+// the first `count` numbers of a pack
+KRIGE_FORMULA void store_some(double* p, const Pack& x, index_t count) {
+    if (count >= pack_size) {
+        store(p, x);
         return;
     }
-    double all[tile_cols];
-    store(all, x0);
-    store(all + pack_size, x1);
+    double all[pack_size];
+    store(all, x);
     for (index_t k = 0; k < count; ++k) p[k] = all[k];
 }
 
-template <Family family, bool with_slope, int rows>
+// columns c to c + 8 cols, of which those of b exist
+template <Family family, int rows, int cols>
 KRIGE_FORMULA void panel_tile(const PointsView& a, index_t i, const PointsView& b, index_t c,
                               const MetricView& metric, const Panel& panel, const Pack& variance) {
-    Two<rows> value = squared_distances<Pack, rows, 2>(a, i, b, c, metric);
-    Two<rows> slope;
-    for (index_t r = 0; r < rows; ++r) {
-        for (int p = 0; p < 2; ++p)
-            radial<family>(value.at[r][p], variance, value.at[r][p], slope.at[r][p]);
+    Tile<Pack, rows, cols> value = squared_distances<Pack, rows, cols>(a, i, b, c, metric);
+    for (int r = 0; r < rows; ++r) {
+        for (int p = 0; p < cols; ++p) {
+            Pack slope;
+            radial<family>(value.at[r][p], variance, value.at[r][p], slope);
+        }
     }
     const index_t count = b.count - c;
-    for (index_t r = 0; r < rows; ++r) {
-        store_some(panel.value.row(i + r) + c, value.at[r][0], value.at[r][1], count);
-        if (with_slope)
-            store_some(panel.slope.row(i + r) + c, slope.at[r][0], slope.at[r][1], count);
+    for (int r = 0; r < rows; ++r) {
+        double* out = panel.value.row(i + r) + c;
+        for (int p = 0; p < cols; ++p) {
+            if (count >= cols * pack_size) {
+                store(out + p * pack_size, value.at[r][p]);
+            } else {
+                store_some(out + p * pack_size, value.at[r][p], count - p * pack_size);
+            }
+        }
     }
     if (panel.mean == nullptr) return;
-    Pack m0 = load_as<Pack>(panel.mean + c);
-    Pack m1 = load_as<Pack>(panel.mean + c + pack_size);
-    for (index_t r = 0; r < rows; ++r) {
+    Pack mean[cols];
+    for (int p = 0; p < cols; ++p) mean[p] = load_as<Pack>(panel.mean + c + p * pack_size);
+    for (int r = 0; r < rows; ++r) {
         const Pack alpha = fill<Pack>(panel.alpha[i + r]);
-        m0 = madd(alpha, value.at[r][0], m0);
-        m1 = madd(alpha, value.at[r][1], m1);
+        for (int p = 0; p < cols; ++p) mean[p] = madd(alpha, value.at[r][p], mean[p]);
     }
-    store(panel.mean + c, m0);
-    store(panel.mean + c + pack_size, m1);
+    for (int p = 0; p < cols; ++p) store(panel.mean + c + p * pack_size, mean[p]);
 }
 
-template <Family family, bool with_slope>
+// rows i to i + rows, columns 0 to end
+template <Family family, int rows>
+KRIGE_FORMULA void panel_rows_of(const PointsView& a, index_t i, const PointsView& b, index_t end,
+                                 const MetricView& metric, const Panel& panel,
+                                 const Pack& variance) {
+    index_t c = 0;
+    for (; c + pack_size < end; c += tile_cols)
+        panel_tile<family, rows, 2>(a, i, b, c, metric, panel, variance);
+    if (c < end) panel_tile<family, rows, 1>(a, i, b, c, metric, panel, variance);
+}
+
+template <Family family>
 void panel_of(const PointsView& a, const PointsView& b, const MetricView& metric,
               const Panel& panel) {
     const Pack variance = fill<Pack>(metric.variance);
     index_t i = 0;
-    for (; i + tile_rows <= a.count; i += tile_rows) {
-        for (index_t c = 0; c < b.count; c += tile_cols) {
-            panel_tile<family, with_slope, tile_rows>(a, i, b, c, metric, panel, variance);
-        }
-    }
-    for (; i < a.count; ++i) {
-        for (index_t c = 0; c < b.count; c += tile_cols) {
-            panel_tile<family, with_slope, 1>(a, i, b, c, metric, panel, variance);
-        }
-    }
+    for (; i + tile_rows <= a.count; i += tile_rows)
+        panel_rows_of<family, tile_rows>(a, i, b, b.count, metric, panel, variance);
+    for (; i < a.count; ++i) panel_rows_of<family, 1>(a, i, b, b.count, metric, panel, variance);
 }
 
 template <Family family>
 void lower_of(const PointsView& x, const MetricView& metric, index_t begin, index_t end,
-              Matrix out) {
+              const Panel& panel) {
     const Pack variance = fill<Pack>(metric.variance);
-    Panel panel;
-    panel.value = out;
     index_t i = begin;
-    for (; i + tile_rows <= end; i += tile_rows) {
-        for (index_t c = 0; c < i + tile_rows; c += tile_cols) {
-            panel_tile<family, false, tile_rows>(x, i, x, c, metric, panel, variance);
-        }
-    }
-    for (; i < end; ++i) {
-        for (index_t c = 0; c <= i; c += tile_cols) {
-            panel_tile<family, false, 1>(x, i, x, c, metric, panel, variance);
-        }
-    }
+    for (; i + tile_rows <= end; i += tile_rows)
+        panel_rows_of<family, tile_rows>(x, i, x, i + tile_rows, metric, panel, variance);
+    for (; i < end; ++i) panel_rows_of<family, 1>(x, i, x, i + 1, metric, panel, variance);
 }
 
 // weights alpha_i alpha_c - inverse_ic of columns c... below i, zero elsewhere
@@ -178,16 +177,16 @@ void traces_of(const PointsView& x, const MetricView& metric, ConstMatrix invers
 
 void pair_panel(const PointsView& a, const PointsView& b, const MetricView& metric,
                 const Panel& panel) {
-#define KRIGE_ONE(family)                                                     \
-    panel.slope.data != nullptr ? panel_of<family, true>(a, b, metric, panel) \
-                                : panel_of<family, false>(a, b, metric, panel)
+#define KRIGE_ONE(family) panel_of<family>(a, b, metric, panel)
     KRIGE_BY_FAMILY(metric)
 #undef KRIGE_ONE
 }
 
 void pair_lower(const PointsView& x, const MetricView& metric, index_t begin, index_t end,
                 Matrix out) {
-#define KRIGE_ONE(family) lower_of<family>(x, metric, begin, end, out)
+    Panel panel;
+    panel.value = out;
+#define KRIGE_ONE(family) lower_of<family>(x, metric, begin, end, panel)
     KRIGE_BY_FAMILY(metric)
 #undef KRIGE_ONE
 }

@@ -408,3 +408,44 @@ def test_bars_are_muted_unless_asked_for(make: Make, capsys: pytest.CaptureFixtu
 
 def test_a_best_model_of_no_trial_is_none_at_all(make: Make) -> None:
     assert make().get_best_models() == []
+
+
+def test_subclassed_models_with_functions_as_metrics_under_a_strategy_come_back(make: Make) -> None:
+    tf = pytest.importorskip("tensorflow")
+
+    def distance(y: Any, p: Any) -> Any:
+        return keras.ops.mean(keras.ops.abs(y - p))
+
+    class Two(keras.Model):
+        def __init__(self, units: int) -> None:
+            super().__init__()
+            self.first, self.second = keras.layers.Dense(units), keras.layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            return self.second(self.first(x))
+
+    def subclassed(hp: HyperParameters) -> Any:
+        model = Two(hp.Int("units", 1, 4))
+        model.compile("adam", "mse", metrics=[distance])
+        return model
+
+    for number, kwargs in enumerate(({"optimizer": "sgd"}, {"distribution_strategy": tf.distribute.get_strategy()})):
+        tuner = make(subclassed, objective=Objective("val_distance", "min"), project_name=str(number), **kwargs)
+        tuner.search(X, Y, epochs=2, **FIT)
+        found = tuner.get_best_models()[0].evaluate(*FIT["validation_data"], verbose=0, return_dict=True)["distance"]
+        assert found == pytest.approx(tuner.oracle.get_best_trials()[0].score, rel=1e-5)
+
+
+def test_weights_of_another_search_are_never_taken_for_ours(make: Make) -> None:
+    class Silent(HyperModel):
+        build = staticmethod(build)
+
+        def fit(self, hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any:
+            return 0.5
+
+    make(storage="memory").search(X, Y, epochs=1, **FIT)
+    tuner = make(Silent(), storage="memory")
+    assert Path(tuner.get_trial_dir("0"), "checkpoint.weights.h5").exists()
+    tuner.search(X, Y)
+    with pytest.raises(FileNotFoundError, match="expected the weights of trial 0"):
+        tuner.get_best_models()

@@ -138,6 +138,8 @@ def _load(model: Any, weights: Path, build: Mapping[str, Any] | None) -> None:
     """Builds what is not built, the optimizer too, then loads."""
     if not model.built and build is not None:
         model.build_from_config(dict(build))
+        if not model.built and model.layers and all(layer.built for layer in model.layers):
+            model.built = True  # Keras builds the layers of a subclassed model and leaves the model's own mark out
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and not optimizer.built:
         optimizer.build(model.trainable_variables)

@@ -116,13 +116,22 @@ def compile_again(model: Any, optimizer: Any, loss: Any, metrics: Any) -> None:
     if optimizer is None and loss is None and metrics is None:
         return
     keras = keras_module()
-    config = model.get_compile_config() if getattr(model, "compiled", False) else None
-    former = keras.saving.deserialize_keras_object(config) if config else {}
     if optimizer is not None and not isinstance(optimizer, str):
         optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))  # each model needs its own
     given = {"optimizer": optimizer, "loss": loss, "metrics": copy.deepcopy(metrics)}
-    kept = {k: v for k, v in former.items() if k in {*given, "loss_weights", "weighted_metrics", "run_eagerly"}}
-    model.compile(**{**kept, **{k: v for k, v in given.items() if v is not None}})
+    model.compile(**{**_compiled_with(model), **{k: v for k, v in given.items() if v is not None}})
+
+
+def _compiled_with(model: Any) -> dict[str, Any]:
+    """Arguments of the model's `compile`, the objects themselves: it is fresh, so that nothing else uses them."""
+    if not getattr(model, "compiled", False):
+        return {}
+    config = model.get_compile_config() or {}
+    kept = {k: config[k] for k in ("loss_weights", "run_eagerly", "steps_per_execution", "jit_compile") if k in config}
+    names = {"metrics": "_user_metrics", "weighted_metrics": "_user_weighted_metrics"}
+    holder = getattr(model, "_compile_metrics", None)  # None without metrics; the config would need registered classes
+    metrics = {k: getattr(holder, own) for k, own in names.items() if getattr(holder, own, None) is not None}
+    return {**kept, **metrics, "optimizer": model.optimizer, "loss": model.loss}
 
 
 def copied_callbacks(callbacks: Any) -> list[Any]:

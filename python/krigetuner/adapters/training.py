@@ -54,6 +54,7 @@ class Training:
         """The state of an attempt that was cut short. A first attempt has none: what lies there is another study's."""
         if self.context is None or self.context.attempt == 0:
             self.files.remove_state()
+            self.files.remove_best()
             return None
         state = self.files.load_state()
         if state is not None:

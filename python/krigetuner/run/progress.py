@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Literal
 
 Mode = Literal["silent", "plain", "live"]
@@ -63,7 +64,8 @@ class Progress:
         s = self.shown
         s.trial_id, s.values, s.total, s.epoch, s.metrics = trial_id, dict(values), total, None, {}
         s.trial_began = time.monotonic()
-        self._say(f"Trial {trial_id} ({_of(s.ended + 1, total)}): {_assignments(values)}")
+        if self.mode == "plain":
+            self._print(f"Trial {trial_id} ({_of(s.ended + 1, total)}): {_assignments(values)}")
 
     def reported(self, step: int, metrics: Mapping[str, float]) -> None:
         """An epoch of the running trial has ended."""
@@ -77,10 +79,12 @@ class Progress:
             s.ended += 1
         result = f"{s.objective} {number(score)}" if score is not None else status.lower()
         best = "" if s.best_score is None else f"; best {number(s.best_score)} (trial {s.best_trial})"
-        self._say(f"Trial {s.trial_id} {result} after {took}{best}")
         reason = last_line(message)
+        if self.mode != "silent":
+            self._print(f"Trial {s.trial_id} {result} after {took}{best}")
         if reason and self.mode != "silent":
             self._print(f"Trial {s.trial_id} {status.lower()}: {reason}")
+        s.trial_id = None
 
     def best(self, score: float | None, trial_id: str | None, values: Mapping[str, Any]) -> None:
         """The best trial so far."""
@@ -94,10 +98,6 @@ class Progress:
         if reason and self.mode != "silent":
             elapsed = duration(time.monotonic() - self.shown.began)
             self._print(f"Search ended after {elapsed}: {reason}")
-
-    def _say(self, line: str) -> None:
-        if self.mode == "plain":
-            self._print(line)
 
     def _print(self, line: str) -> None:
         if self._live is not None:
@@ -118,7 +118,7 @@ def mode_for(verbose: Any) -> Mode:
 
 def _is_interactive() -> bool:
     if "ipykernel" in sys.modules:
-        return True
+        return find_spec("ipywidgets") is not None  # rich draws with it in notebooks
     return bool(getattr(sys.stdout, "isatty", lambda: False)())
 
 
@@ -148,7 +148,8 @@ def _picture(s: Shown) -> Any:
 
     now = time.monotonic()
     line = Table.grid(padding=(0, 1))
-    head = [Text(f"Trial {_of(s.ended + 1, s.total)}", style="bold"), Text(duration(now - s.began), style="cyan")]
+    count = s.ended + (s.trial_id is not None)
+    head = [Text(f"Trial {_of(count, s.total)}", style="bold"), Text(duration(now - s.began), style="cyan")]
     best = "" if s.best_score is None else f"best {s.objective} {number(s.best_score)} (trial {s.best_trial})"
     bar = [ProgressBar(total=s.total, completed=min(s.ended, s.total), width=30)] if s.total else []
     line.add_row(*head[:1], *bar, head[1], Text(best, style="green"))

@@ -13,6 +13,7 @@ from krigetuner.adapters.fit_source import history_keywords
 from krigetuner.adapters.function import executions
 from krigetuner.adapters.tensorboard import separate_logs
 from krigetuner.adapters.training import Training
+from krigetuner.errors import StoreError
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners.base_tuner import BaseTuner
@@ -143,6 +144,8 @@ class Tuner(BaseTuner):
                 results.append(result)
                 training.end(result)
             training.files.remove_state()
+        except StoreError:
+            raise  # the search's trouble: the trial will go on from here
         except Exception:
             training.files.remove_state()
             raise

@@ -6,10 +6,12 @@ import math
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import krigetuner as kt
@@ -181,7 +183,43 @@ def full_disk(path: Path) -> None:
     assert trial_of(one, 1.0).status == "COMPLETED"
 
 
+def tunes(returns: bool, objective: Any, text: str, error: type[Exception], **fit: Any) -> Case:
+    """A search of a Keras model that has to be refused before its first epoch."""
+
+    def case(path: Path) -> None:
+        keras = pytest.importorskip("keras")
+        x = np.ones((8, 2), "float32")
+
+        def build(hp: kt.HyperParameters) -> Any:
+            model = keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 4)), keras.layers.Dense(1)])
+            model.compile("sgd", "mse", metrics=["mae"])
+            return model if returns else None
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras and TensorFlow have some of their own
+            tuner = kt.RandomSearch(build, objective, max_trials=1, directory=path)
+            with pytest.raises(error, match=text):
+                tuner.search(x, x[:, :1], verbose=0, **fit)
+        assert not list(tuner.oracle._ledger.measurements())
+        tuner.oracle.close()
+
+    return case
+
+
 CASES: dict[str, Case] = {
+    "build that returns nothing": tunes(
+        False, "val_loss", r"to return a valid Keras Model instance, got None", kt.errors.FatalTypeError
+    ),
+    "val_ objective without validation data": tunes(
+        True, "val_loss", r"expected validation data for val_loss, got neither", kt.errors.FatalValueError
+    ),
+    "objective that the model is not compiled with": tunes(
+        True,
+        "val_accuracy",
+        r"expected val_accuracy among the metrics that the model is compiled with, got \['loss', 'mae'\]",
+        kt.errors.FatalValueError,
+        validation_split=0.5,
+    ),
     "unknown acquisition": refuses(
         ValueError,
         r"acquisition: expected one of 'auto', 'ucb', .*, got 'best'; leave it out",

@@ -222,11 +222,12 @@ def compiled_names(model: Any) -> set[str] | None:
     except (TypeError, ValueError):  # compiled with objects that cannot be serialised
         return None
     names = {"loss", *(m.name for m in model.metrics if m.name not in {"loss", "compile_metrics"})}
-    for metric in [*_listed(config.get("metrics")), *_listed(config.get("weighted_metrics"))]:
-        name = _metric_name(metric)
-        if name is None:
-            return None
-        names |= {name, f"weighted_{name}"}
+    for argument, prefixes in (("metrics", ("",)), ("weighted_metrics", ("", "weighted_"))):
+        for metric in _listed(config.get(argument)):
+            name = _metric_name(metric)
+            if name is None:
+                return None
+            names |= {prefix + name for prefix in prefixes}
     return names
 
 

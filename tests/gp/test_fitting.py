@@ -47,7 +47,7 @@ def test_the_prior_is_inside_its_box(floor: float) -> None:
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_with_a_flat_prior_the_likelihood_is_scikit_learns_maximum() -> None:
     x, y = data()
-    found = fit(NumpyBackend(), x, y, np.zeros(len(x)), flat(2), "matern52", NUMBERS)
+    found = fit(NumpyBackend(), x, y, np.zeros(len(x)), flat(2), NUMBERS)
     kernel = ConstantKernel(1.0, (0.02, 50.0)) * Matern([0.5, 0.5], (0.02, 70.0), nu=2.5) + WhiteKernel(
         0.01, (1e-8, 0.5)
     )
@@ -58,16 +58,16 @@ def test_with_a_flat_prior_the_likelihood_is_scikit_learns_maximum() -> None:
 
 
 def test_the_noise_is_learned() -> None:
-    found = fit(NumpyBackend(), *data(60, 0.3), np.zeros(60), prior(2, NUMBERS, 0.0), "matern52", NUMBERS)
+    found = fit(NumpyBackend(), *data(60, 0.3), np.zeros(60), prior(2, NUMBERS, 0.0), NUMBERS)
     assert 0.05 < found.noise < 0.4
-    clean = fit(NumpyBackend(), *data(60, 0.0), np.zeros(60), prior(2, NUMBERS, 0.0), "matern52", NUMBERS)
+    clean = fit(NumpyBackend(), *data(60, 0.0), np.zeros(60), prior(2, NUMBERS, 0.0), NUMBERS)
     assert clean.noise < 1e-4
 
 
 def test_known_noise_is_not_learned_again() -> None:
     x, y = data(60, 0.3)
-    unknown = fit(NumpyBackend(), x, y, np.zeros(60), prior(2, NUMBERS, 0.0), "matern52", NUMBERS)
-    known = fit(NumpyBackend(), x, y, np.full(60, unknown.noise), prior(2, NUMBERS, 0.0), "matern52", NUMBERS)
+    unknown = fit(NumpyBackend(), x, y, np.zeros(60), prior(2, NUMBERS, 0.0), NUMBERS)
+    known = fit(NumpyBackend(), x, y, np.full(60, unknown.noise), prior(2, NUMBERS, 0.0), NUMBERS)
     assert known.noise < 0.5 * unknown.noise
 
 

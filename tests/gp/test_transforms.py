@@ -11,7 +11,7 @@ from scipy import stats
 from krigetuner.gp import transforms
 from krigetuner.gp.transforms import Kind, transform
 
-KINDS: tuple[Kind, ...] = ("plain", "power")
+KINDS: tuple[Kind, ...] = ("plain", "power", "log")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,6 +11,8 @@ from krigetuner.backend.protocol import Array, Backend, Family, KernelHyper
 from krigetuner.gp.descent import minimise
 from krigetuner.gp.priors import Prior
 
+FAMILY: Family = "matern52"
+
 
 @dataclass(frozen=True)
 class Hyperparameters:
@@ -27,14 +29,14 @@ class Hyperparameters:
     log_posterior: float
 
 
-def unpack(theta: Array, categorical: npt.NDArray[np.bool_], family: Family) -> tuple[KernelHyper, float]:
+def unpack(theta: Array, categorical: npt.NDArray[np.bool_]) -> tuple[KernelHyper, float]:
     """Kernel hyperparameters and noise variance of theta (p,)."""
     values = np.exp(theta)
-    return KernelHyper(values[:-2].copy(), float(values[-2]), categorical, family), float(values[-1])
+    return KernelHyper(values[:-2].copy(), float(values[-2]), categorical, FAMILY), float(values[-1])
 
 
 def fit(
-    backend: Backend, x: Array, y: Array, known: Array, prior: Prior, family: Family, categorical: npt.NDArray[np.bool_]
+    backend: Backend, x: Array, y: Array, known: Array, prior: Prior, categorical: npt.NDArray[np.bool_]
 ) -> Hyperparameters:
     """The most probable hyperparameters, searched from the prior's mode and from a less smooth start.
 
@@ -43,7 +45,7 @@ def fit(
     """
 
     def negative(theta: Array) -> tuple[Array, Array]:
-        unpacked = [unpack(t, categorical, family) for t in theta]
+        unpacked = [unpack(t, categorical) for t in theta]
         noise = known[None] + np.array([[n] for _, n in unpacked])
         value, gradient, by_noise = backend.likelihood(x, y, noise, [h for h, _ in unpacked])
         density, slope = prior.log_density(theta)
@@ -53,5 +55,5 @@ def fit(
     starts = np.stack([prior.mean, prior.mean + np.concatenate([np.full(x.shape[1], -0.7), [0.0, 3.0]])])
     points, values = minimise(negative, starts, prior.lower, prior.upper, iterations=40, tolerance=1e-4)
     best = int(np.argmin(np.round(values, 9)))
-    hyper, noise = unpack(points[best], categorical, family)
+    hyper, noise = unpack(points[best], categorical)
     return Hyperparameters(hyper, noise, -float(values[best]))

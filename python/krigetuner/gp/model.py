@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Family
+from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend
 from krigetuner.errors import NotPositiveDefinite
 from krigetuner.gp.fitting import Hyperparameters, fit
 from krigetuner.gp.priors import prior
@@ -25,7 +25,8 @@ from krigetuner.gp.transforms import Kind, Outputs, transform
 LADDER = (0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1.0)
 """Jitter tried in turn, times the output variance."""
 
-Candidate = tuple[Kind, Family]
+LEARNED: tuple[Kind, ...] = ("power", "log")
+"""Transforms among which the losses choose. A plain one, and a second kernel family, did not pay beside these."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Surrogate:
         fitted: the backend's handle.
         x, y: rows and outputs that it was fitted to, those of running trials behind the others.
         ended: how many of them have ended.
-        best: the incumbent's y: the lowest posterior mean among the rows that have ended.
+        best: the incumbent's y: the lowest posterior mean among the rows, those of running trials included.
         unit: what a loss lower by one is worth in y, at the best loss.
         jitter: what had to be added to the diagonal.
     """
@@ -81,11 +82,12 @@ class Surrogate:
         """The surrogate after rows (k, d) of running trials have given exactly what is expected of them."""
         if not len(rows):
             return self
-        y = np.concatenate([self.y, self.mean(rows)])
+        expected = self.mean(rows)
+        y, best = np.concatenate([self.y, expected]), min(self.best, float(expected.min()))
         noise = np.full(len(rows), self.choice.found.noise)
         fitted = self.backend.extend(self.fitted, np.ascontiguousarray(rows), y, noise)
         x = np.concatenate([self.x, rows])
-        return Surrogate(self.backend, self.choice, fitted, x, y, self.ended, self.best, self.unit, self.jitter)
+        return Surrogate(self.backend, self.choice, fitted, x, y, self.ended, best, self.unit, self.jitter)
 
 
 def choose(
@@ -95,15 +97,14 @@ def choose(
     variances: Array,
     categorical: npt.NDArray[np.bool_],
     noise_floor: float,
-    candidates: Sequence[Candidate],
+    kinds: Sequence[Kind],
 ) -> Choice:
-    """Fits every candidate and takes the one under which the losses themselves are most probable."""
+    """Fits under every kind of transform; takes the one under which the losses themselves are most probable."""
     believed = prior(x.shape[1], categorical, noise_floor)
     choices = []
-    outputs = {kind: transform(losses, variances, kind) for kind, _ in candidates}
-    for kind, family in candidates:
-        out = outputs[kind]
-        found = fit(backend, x, out.y, out.noise, believed, family, categorical)
+    for kind in kinds:
+        out = transform(losses, variances, kind)
+        found = fit(backend, x, out.y, out.noise, believed, categorical)
         choices.append(Choice(kind, found, found.log_posterior + out.log_jacobian))
     return max(choices, key=lambda c: round(c.evidence, 6))
 

@@ -1,13 +1,15 @@
-"""Losses made fit for a Gaussian process: robust scaling, a squeeze of far outliers, and a power transform.
+"""Losses made fit for a Gaussian process: robust scaling, a squeeze of far outliers, and a transform that is learned.
 
     n   losses, finite or +inf (diverged)      y   (n,) about standard normal, still to be minimised
 
-Both kinds are increasing, so that the best stays the best:
+All kinds are increasing, so that the best stays the best:
 
     "plain"   robust scaling, far outliers on the bad side squeezed, then standardised: affine where it matters
     "power"   the same, then Yeo and Johnson's transform (2000, eq. 2.1) with its exponent by maximum likelihood
+    "log"     log of the distance to the best loss plus an offset by maximum likelihood, then as "plain": for losses
+              that differ by orders of magnitude
 
-Which of them fits is decided by marginal likelihood (`log_jacobian` makes the two comparable), in gp/model.py.
+Which of them fits is decided by marginal likelihood (`log_jacobian` makes them comparable), in gp/model.py.
 """
 
 from __future__ import annotations
@@ -19,11 +21,14 @@ import numpy as np
 
 from krigetuner.backend.protocol import Array
 
-Kind = Literal["plain", "power"]
+Kind = Literal["plain", "power", "log"]
 
 FAR = 5.0
 """Robust standard deviations above the median from which a loss is squeezed."""
-EXPONENTS = np.linspace(-1.5, 2.0, 71)
+EXPONENTS = np.linspace(-1.5, 2.0, 71) + 1e-9
+"""Exponents of "power" that are tried, neither exactly 0 nor 2."""
+OFFSETS = np.geomspace(1e-2, 1e2, 33)
+"""Offsets of "log" that are tried, in robust standard deviations."""
 HUGE = 1e150
 
 
@@ -52,6 +57,11 @@ def transform(losses: Array, variances: Array, kind: Kind) -> Outputs:
     v = np.clip(losses[finite], -HUGE, HUGE)
     centre, scale = _robust(v)
     u = (v - centre) / scale
+    first = np.ones(len(v))
+    if kind == "log":
+        u, first = _logarithm(u)
+        middle, wide = _robust(u)
+        u, first = (u - middle) / wide, first / wide
     over = np.maximum(u - FAR, 0.0)
     t, slope = np.minimum(u, FAR) + np.log1p(np.log1p(over)), 1.0 / ((1.0 + over) * (1.0 + np.log1p(over)))
     if kind == "power":
@@ -60,13 +70,23 @@ def transform(losses: Array, variances: Array, kind: Kind) -> Outputs:
         t = _yeo_johnson(t, exponent)
     spread = float(t.std())
     spread = spread if spread > 1e-12 else 1.0
-    slope = slope / (spread * scale)
+    slope = slope * first / (spread * scale)
     y = np.zeros(len(losses))
     y[finite] = (t - t.mean()) / spread
     y[~finite] = y[finite].max()
     noise = np.zeros(len(losses))
     noise[finite] = np.minimum(np.sqrt(variances[finite]) * slope, 3.0) ** 2
     return Outputs(y, noise, float(np.log(slope).sum()), float(slope[np.argmin(v)]))
+
+
+def _logarithm(u: Array) -> tuple[Array, Array]:
+    """log(u - min + offset) and its slope, with the offset under which it is most nearly normal."""
+    above = u - u.min()
+    moved = above + OFFSETS[:, None]
+    logs = np.log(moved)
+    fit = -0.5 * np.log(np.maximum(logs.var(axis=1), 1e-300)) - logs.mean(axis=1)
+    best = int(np.argmax(fit))
+    return logs[best], 1.0 / moved[best]
 
 
 def _robust(v: Array) -> tuple[float, float]:
@@ -95,8 +115,7 @@ def _yeo_johnson_slope(t: Array, exponent: float) -> Array:
 
 def _likeliest(t: Array) -> float:
     """The exponent under which t is most nearly normal (profile likelihood over a grid)."""
-    grid = EXPONENTS + 1e-9
-    moved = _yeo_johnson(t, grid[:, None])
+    moved = _yeo_johnson(t, EXPONENTS[:, None])
     spread = np.log(np.maximum(moved.var(axis=1), 1e-300))
-    jacobian = (grid - 1.0) * np.mean(np.sign(t) * np.log1p(np.abs(t)))
-    return float(grid[np.argmax(jacobian - 0.5 * spread)])
+    jacobian = (EXPONENTS - 1.0) * np.mean(np.sign(t) * np.log1p(np.abs(t)))
+    return float(EXPONENTS[np.argmax(jacobian - 0.5 * spread)])

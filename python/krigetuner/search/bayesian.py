@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,18 +18,18 @@ from krigetuner.backend.registry import get_backend
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.gp.acquisition import Acquisition
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
-from krigetuner.gp.model import Candidate, Choice, Surrogate, choose, surrogate
+from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, surrogate
+from krigetuner.gp.transforms import Kind
 from krigetuner.search.protocol import Answer, Done, Suggestion, Wait
 from krigetuner.search.randomness import generator, next_number
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Origin, Value
 
 DEFAULT_ALPHA = 1e-4
-PLAIN: tuple[Candidate, ...] = (("plain", "matern52"),)
-LEARNED: tuple[Candidate, ...] = (("plain", "matern52"), ("power", "matern52"))
-PUSH, PATIENCE, PROGRESS = 0.1, 3, 0.01
 START = (4, 10)
 """Least and most trials of a start of default length."""
+PUSH, PATIENCE, PROGRESS = 0.1, 3, 0.01
+"""After PATIENCE trials that gained less than PROGRESS every second one must promise PUSH; in deviations of y."""
 
 
 @dataclass
@@ -74,10 +74,11 @@ class BayesianSearch:
     ) -> None:
         if num_initial_points is not None and not num_initial_points >= 0:
             raise ValueError(
-                f"num_initial_points: expected a whole number of at least 0, got {num_initial_points!r}; None is the default"
+                f"num_initial_points: expected a whole number of at least 0, got {num_initial_points!r}; "
+                "None takes one that suits the dimensions"
             )
         if not (math.isfinite(alpha) and alpha >= 0):
-            raise ValueError(f"alpha: expected a finite variance of at least 0, got {alpha!r}; {DEFAULT_ALPHA} is the default")
+            raise ValueError(f"alpha: expected a finite variance of at least 0, got {alpha!r}; try {DEFAULT_ALPHA}")
         self.seed = seed
         self.num_initial_points = num_initial_points
         self.alpha = alpha
@@ -165,10 +166,8 @@ class BayesianSearch:
         )
         if key not in self._fits:
             floor = 0.0 if self.alpha == DEFAULT_ALPHA else self.alpha
-            candidates = LEARNED if self.acquisition.learns_transform else PLAIN
-            part = choose(
-                backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, floor, candidates
-            )
+            kinds: Sequence[Kind] = LEARNED if self.acquisition.learns_transform else ("plain",)
+            part = choose(backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, floor, kinds)
             self._fits = {key: part}
         model = surrogate(backend, seen.x, seen.losses, seen.variances, self._fits[key])
         note: dict[str, Value] = {"acquisition": self.acquisition.name, "transform": model.choice.kind}

@@ -1,7 +1,8 @@
 // The core's kernels beside the machine's multiply-add peak, one core unless --threads is given:
-//   krige_bench [--json] [--large] [--threads N] [--seconds S] [n ...]
-// Every time is the tenth percentile of as many runs as fit into S seconds (default 0.2): processor time of the thread, or
-// wall time with more than one thread. Floating-point operations are counted as the algorithms need them (flops below), not as executed.
+//   krige_bench [--json] [--peak] [--large] [--threads N] [--seconds S] [n ...]
+// Every time is the tenth percentile of as many runs as fit into S seconds (default 0.2): processor
+// time of the thread, or wall time with more than one thread. Floating-point operations are counted
+// as the algorithms need them (flops below), not as executed.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -32,6 +33,7 @@ using Values = std::vector<double>;
 struct Options {
     bool json = false;
     bool large = false;
+    bool peak_only = false;
     double seconds = 0.2;
     std::vector<index_t> sizes;
 };
@@ -53,12 +55,14 @@ double now() {
         return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
     }
 #endif
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
-// time of work(), in seconds: the tenth percentile, since the least one of a shared machine is sometimes too small to be
-// true; prepare() before each run is not counted
-double typical_time(double budget, const std::function<void()>& prepare, const std::function<void()>& work) {
+// time of work(), in seconds: the tenth percentile, since the least one of a shared machine is
+// sometimes too small to be true; prepare() before each run is not counted
+double typical_time(double budget, const std::function<void()>& prepare,
+                    const std::function<void()>& work) {
     Values times;
     double spent = 0;
     for (int run = 0; run < 3 || (spent < budget && run < 100000); ++run) {
@@ -77,7 +81,8 @@ double typical_time(double budget, const std::function<void()>& prepare, const s
 double peak(double budget) {
     double sink[4] = {1.0, 0.999999, 1e-6, 0.0};
     double flops = 0;
-    const double seconds = typical_time(budget, [] {}, [&] { flops = KRIGE_CALL(multiply_adds)(400, sink); });
+    const double seconds =
+        typical_time(budget, [] {}, [&] { flops = KRIGE_CALL(multiply_adds)(400, sink); });
     return flops / seconds;
 }
 
@@ -89,8 +94,13 @@ struct Problem {
     Hyper hyper;
 
     Problem(index_t points, index_t dimensions)
-        : n(points), d(dimensions), x(count(points * dimensions)), y(count(points)), noise(count(points), 0.01),
-          lengthscales(count(dimensions), 0.3 * std::sqrt(static_cast<double>(dimensions))), categorical(count(dimensions), 0),
+        : n(points),
+          d(dimensions),
+          x(count(points * dimensions)),
+          y(count(points)),
+          noise(count(points), 0.01),
+          lengthscales(count(dimensions), 0.3 * std::sqrt(static_cast<double>(dimensions))),
+          categorical(count(dimensions), 0),
           hyper{Family::matern52, dimensions, lengthscales.data(), categorical.data(), 1.0} {
         std::mt19937_64 engine(7);
         std::uniform_real_distribution<double> uniform(0, 1);
@@ -115,9 +125,11 @@ class Bench {
     }
 
   private:
-    void add(const char* name, index_t n, index_t d, double flops, double entries, const std::function<void()>& work,
-             const std::function<void()>& prepare = [] {}) {
-        rows_.push_back({name, n, d, typical_time(options_.seconds, prepare, work), flops, entries});
+    void add(
+        const char* name, index_t n, index_t d, double flops, double entries,
+        const std::function<void()>& work, const std::function<void()>& prepare = [] {}) {
+        rows_.push_back(
+            {name, n, d, typical_time(options_.seconds, prepare, work), flops, entries});
     }
 
     void kernel(index_t n, index_t d) {
@@ -137,7 +149,8 @@ class Bench {
         std::mt19937_64 engine(3);
         std::uniform_real_distribution<double> uniform(-0.5, 0.5);
         Values covariance(Problem::count(n * stride));
-        for (double& value : covariance) value = uniform(engine) / std::sqrt(static_cast<double>(n));
+        for (double& value : covariance)
+            value = uniform(engine) / std::sqrt(static_cast<double>(n));
         for (index_t i = 0; i < n; ++i) covariance[Problem::count(i * stride + i)] = 3;
         Values factor = covariance;
         Values right(Problem::count(n * sides), 0.5);
@@ -148,8 +161,11 @@ class Bench {
         const double cube = std::pow(static_cast<double>(n), 3);
         const double square = static_cast<double>(n * n);
         add("cholesky", n, 0, cube / 3, 0, [&] { cholesky(l); }, [&] { factor = covariance; });
-        add("solve, 256 sides", n, 0, square * sides, 0, [&] { solve_lower(l, b); }, [&] { work = right; });
-        add("inverse from factor", n, 0, 2 * cube / 3, 0, [&] { inverse_from_cholesky(l, {inverse.data(), n, n, stride}); });
+        add(
+            "solve, 256 sides", n, 0, square * sides, 0, [&] { solve_lower(l, b); },
+            [&] { work = right; });
+        add("inverse from factor", n, 0, 2 * cube / 3, 0,
+            [&] { inverse_from_cholesky(l, {inverse.data(), n, n, stride}); });
     }
 
     void likelihood(index_t n) {
@@ -157,9 +173,11 @@ class Bench {
         Values gradient(Problem::count(p.d + 1));
         Values by_noise(Problem::count(n));
         const double size = static_cast<double>(n);
-        const double flops = size * size * size + 2 * size * size + size * size / 2 * static_cast<double>(6 * p.d + 40);
+        const double flops = size * size * size + 2 * size * size +
+                             size * size / 2 * static_cast<double>(6 * p.d + 40);
         add("likelihood, gradient", n, p.d, flops, 0, [&] {
-            log_likelihood(p.points(), p.y.data(), p.noise.data(), p.hyper, gradient.data(), by_noise.data());
+            log_likelihood(p.points(), p.y.data(), p.noise.data(), p.hyper, gradient.data(),
+                           by_noise.data());
         });
     }
 
@@ -174,12 +192,14 @@ class Bench {
         Values gradient(Problem::count(few * p.d));
         const double size = static_cast<double>(n);
         const double dimensions = static_cast<double>(p.d);
-        add("posterior, 10000 points", n, p.d, many * (size * size + size * (3 * dimensions + 38)), 0,
-            [&] { fitted.predict(candidates.points(), mean.data(), variance.data()); });
+        add("posterior, 10000 points", n, p.d, many * (size * size + size * (3 * dimensions + 38)),
+            0, [&] { fitted.predict(candidates.points(), mean.data(), variance.data()); });
         const ConstMatrix start = candidates.points().block(0, 0, few, p.d);
-        add("EI, gradient, 16 points", n, p.d, few * (2 * size * size + size * (6 * dimensions + 40)), 0, [&] {
-            fitted.score(start, {AcquisitionKind::ei, -0.1, 0, 0}, mean.data(), {gradient.data(), few, p.d, p.d});
-        });
+        add("EI, gradient, 16 points", n, p.d,
+            few * (2 * size * size + size * (6 * dimensions + 40)), 0, [&] {
+                fitted.score(start, {AcquisitionKind::ei, -0.1, 0, 0}, mean.data(),
+                             {gradient.data(), few, p.d, p.d});
+            });
     }
 
     const Options& options_;
@@ -187,27 +207,32 @@ class Bench {
 };
 
 void print_table(std::ostream& out, const std::vector<Row>& rows, double best) {
-    out << std::left << std::setw(26) << "" << std::right << std::setw(6) << "n" << std::setw(4) << "d" << std::setw(13)
-        << "microseconds" << std::setw(10) << "GFLOP/s" << std::setw(9) << "of peak" << std::setw(10) << "ns/entry" << '\n';
+    out << std::left << std::setw(26) << "" << std::right << std::setw(6) << "n" << std::setw(4)
+        << "d" << std::setw(13) << "microseconds" << std::setw(10) << "GFLOP/s" << std::setw(9)
+        << "of peak" << std::setw(10) << "ns/entry" << '\n';
     for (const Row& row : rows) {
-        out << std::left << std::setw(26) << row.name << std::right << std::setw(6) << row.n << std::setw(4) << row.d
-            << std::fixed << std::setprecision(1) << std::setw(13) << row.seconds * 1e6 << std::setw(10)
-            << row.flops / row.seconds * 1e-9 << std::setw(7) << std::setprecision(0) << 100 * row.flops / row.seconds / best
-            << " %";
-        if (row.entries > 0) out << std::setprecision(2) << std::setw(10) << row.seconds / row.entries * 1e9;
+        out << std::left << std::setw(26) << row.name << std::right << std::setw(6) << row.n
+            << std::setw(4) << row.d << std::fixed << std::setprecision(1) << std::setw(13)
+            << row.seconds * 1e6 << std::setw(10) << row.flops / row.seconds * 1e-9 << std::setw(7)
+            << std::setprecision(0) << 100 * row.flops / row.seconds / best << " %";
+        if (row.entries > 0)
+            out << std::setprecision(2) << std::setw(10) << row.seconds / row.entries * 1e9;
         out << '\n';
     }
 }
 
 void print_json(std::ostream& out, const std::vector<Row>& rows, double best, const Values& peaks) {
-    out << "{\"level\": \"" << simd::name(simd::level()) << "\", \"threads\": " << threads() << ", \"peaks\": {";
+    out << "{\"level\": \"" << simd::name(simd::level()) << "\", \"threads\": " << threads()
+        << ", \"peak_gflops\": " << best / threads() * 1e-9 << ", \"peaks\": {";
     for (std::size_t i = 0; i < peaks.size(); ++i)
-        out << (i ? ", " : "") << '"' << simd::name(static_cast<simd::Level>(i)) << "\": " << peaks[i];
+        out << (i ? ", " : "") << '"' << simd::name(static_cast<simd::Level>(i))
+            << "\": " << peaks[i];
     out << "}, \"rows\": [";
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const Row& row = rows[i];
-        out << (i ? ",\n  " : "\n  ") << "{\"name\": \"" << row.name << "\", \"n\": " << row.n << ", \"d\": " << row.d
-            << ", \"seconds\": " << row.seconds << ", \"flops\": " << row.flops
+        out << (i ? ",\n  " : "\n  ") << "{\"name\": \"" << row.name << "\", \"n\": " << row.n
+            << ", \"d\": " << row.d << ", \"seconds\": " << row.seconds
+            << ", \"flops\": " << row.flops
             << ", \"share_of_peak\": " << row.flops / row.seconds / best << "}";
     }
     out << "\n]}\n";
@@ -222,6 +247,8 @@ Options parse(int count, char** words) {
             options.json = true;
         else if (word == "--large")
             options.large = true;
+        else if (word == "--peak")
+            options.peak_only = true;
         else if (word == "--threads")
             set_threads(std::atoi(next)), ++i;
         else if (word == "--seconds")
@@ -245,15 +272,19 @@ int main(int count, char** words) {
         simd::set_level(static_cast<simd::Level>(i));
         peaks.push_back(peak(options.seconds));
         if (!options.json)
-            out << "multiply-add peak, one core, " << simd::name(simd::level()) << ": " << std::fixed << std::setprecision(1)
-                << peaks.back() * 1e-9 << " GFLOP/s\n";
+            out << "multiply-add peak, one core, " << simd::name(simd::level()) << ": "
+                << std::fixed << std::setprecision(1) << peaks.back() * 1e-9 << " GFLOP/s\n";
     }
     simd::set_level(level);
     const double best = peaks[static_cast<std::size_t>(level)] * threads();
     if (!options.json) out << "level " << simd::name(level) << ", threads " << threads() << "\n\n";
     std::vector<Row> rows;
     Bench bench(options, rows);
-    for (index_t n : options.sizes) bench.run(n);
-    options.json ? print_json(out, rows, best, peaks) : print_table(out, rows, best);
+    if (!options.peak_only)
+        for (index_t n : options.sizes) bench.run(n);
+    if (options.json)
+        print_json(out, rows, best, peaks);
+    else if (!rows.empty())
+        print_table(out, rows, best);
     return 0;
 }

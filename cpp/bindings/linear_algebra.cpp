@@ -15,8 +15,8 @@ using Array = py::array_t<double, py::array::c_style>;
 
 ConstMatrix matrix(const Array& array, const char* name) {
     if (array.ndim() != 2)
-        throw py::value_error(std::string(name) + ": expected a matrix, got " + std::to_string(array.ndim()) +
-                              " dimensions; reshape it");
+        throw py::value_error(std::string(name) + ": expected a matrix, got " +
+                              std::to_string(array.ndim()) + " dimensions; reshape it");
     return {array.data(), array.shape(0), array.shape(1), array.shape(1)};
 }
 
@@ -29,7 +29,8 @@ struct Copy {
     Array array;
     Matrix view;
     explicit Copy(ConstMatrix source)
-        : array({source.rows, source.cols}), view{array.mutable_data(), source.rows, source.cols, source.cols} {
+        : array({source.rows, source.cols}),
+          view{array.mutable_data(), source.rows, source.cols, source.cols} {
         for (index_t i = 0; i < source.rows * source.cols; ++i) view.data[i] = source.data[i];
     }
 };
@@ -82,7 +83,8 @@ void register_linear_algebra(py::module_& module) {
                "Lower factor of a, and -1 or the index of the first pivot that is not positive.");
     module.def("solve_lower", &solve_copy, py::arg("l").noconvert(), py::arg("b").noconvert(),
                py::arg("transposed") = false, "L^-1 b, or L^-T b.");
-    module.def("multiply", &product, py::arg("a").noconvert(), py::arg("b").noconvert(), "The product a b.");
+    module.def("multiply", &product, py::arg("a").noconvert(), py::arg("b").noconvert(),
+               "The product a b.");
 }
 
 }  // namespace krige

@@ -61,7 +61,8 @@ void run_tasks(index_t count, void (*task)(void*, index_t), void* context) {
     std::vector<std::thread> others;
     others.reserve(static_cast<std::size_t>(wanted - 1));
     try {
-        while (static_cast<index_t>(others.size()) < wanted - 1) others.emplace_back([&region] { region.work(); });
+        while (static_cast<index_t>(others.size()) < wanted - 1)
+            others.emplace_back([&region] { region.work(); });
     } catch (const std::system_error&) {
         // the system gives no more threads: go on with those that started
     }

@@ -17,7 +17,8 @@ using namespace krige;
 
 namespace {
 
-const std::vector<index_t> sizes{0, 1, 2, 3, 5, 7, 8, 9, 13, 23, 24, 25, 47, 50, 73, 97, 121, 239, 240, 241, 263, 301};
+const std::vector<index_t> sizes{0,  1,  2,  3,  5,  7,   8,   9,   13,  23,  24,
+                                 25, 47, 50, 73, 97, 121, 239, 240, 241, 263, 301};
 constexpr double untouched = 12345.5;
 
 // rows at a stride larger than their length, `untouched` between them
@@ -26,9 +27,14 @@ struct Dense {
     std::vector<double> data;
 
     Dense(index_t r, index_t c, index_t extra = 3)
-        : rows(r), cols(c), stride(c + extra), data(static_cast<std::size_t>(r * (c + extra)), untouched) {}
+        : rows(r),
+          cols(c),
+          stride(c + extra),
+          data(static_cast<std::size_t>(r * (c + extra)), untouched) {}
     Matrix view() { return {data.data(), rows, cols, stride}; }
-    double& operator()(index_t i, index_t j) { return data[static_cast<std::size_t>(i * stride + j)]; }
+    double& operator()(index_t i, index_t j) {
+        return data[static_cast<std::size_t>(i * stride + j)];
+    }
     bool margins_untouched() {
         for (index_t i = 0; i < rows; ++i)
             for (index_t j = cols; j < stride; ++j)
@@ -65,12 +71,14 @@ Dense random_factor(index_t n, unsigned seed) {
 
 bool same_bits(const Dense& a, const Dense& b) {
     return a.data.size() == b.data.size() &&
-           (a.data.empty() || std::memcmp(a.data.data(), b.data.data(), a.data.size() * sizeof(double)) == 0);
+           (a.data.empty() ||
+            std::memcmp(a.data.data(), b.data.data(), a.data.size() * sizeof(double)) == 0);
 }
 
 double tolerance(index_t depth) { return 4e-16 * static_cast<double>(depth + 4); }
 
-double product_error(Dense& a, Op op_a, Dense& b, Op op_b, Dense& before, Dense& after, double alpha, bool lower) {
+double product_error(Dense& a, Op op_a, Dense& b, Op op_b, Dense& before, Dense& after,
+                     double alpha, bool lower) {
     const index_t depth = op_a == Op::none ? a.cols : a.rows;
     double worst = 0;
     for (index_t i = 0; i < after.rows; ++i)
@@ -121,7 +129,8 @@ struct Restore {
 }  // namespace
 
 TEST_CASE("products match long double sums, for every operand order") {
-    const index_t shapes[][3] = {{0, 3, 2}, {3, 0, 4}, {1, 1, 1}, {7, 5, 9}, {25, 23, 24}, {48, 241, 49}, {100, 300, 31}, {23, 500, 490}};
+    const index_t shapes[][3] = {{0, 3, 2},    {3, 0, 4},     {1, 1, 1},      {7, 5, 9},
+                                 {25, 23, 24}, {48, 241, 49}, {100, 300, 31}, {23, 500, 490}};
     for (const auto& [m, n, k] : shapes)
         for (Op op_a : {Op::none, Op::transpose})
             for (Op op_b : {Op::none, Op::transpose})
@@ -144,7 +153,8 @@ TEST_CASE("rank updates touch the lower triangle only") {
                 Dense c = random_matrix(n, n, 5);
                 Dense before = c;
                 rank_update_lower(-0.5, a.view(), op, c.view());
-                CHECK(product_error(a, op, a, op == Op::none ? Op::transpose : Op::none, before, c, -0.5, true) <= tolerance(k));
+                CHECK(product_error(a, op, a, op == Op::none ? Op::transpose : Op::none, before, c,
+                                    -0.5, true) <= tolerance(k));
                 for (index_t i = 0; i < n; ++i)
                     for (index_t j = i + 1; j < n; ++j) REQUIRE(c(i, j) == before(i, j));
                 CHECK(c.margins_untouched());
@@ -152,7 +162,8 @@ TEST_CASE("rank updates touch the lower triangle only") {
 }
 
 TEST_CASE("the factor times its transpose is the matrix") {
-    for (index_t n : {0, 1, 2, 3, 5, 7, 8, 9, 13, 23, 24, 25, 47, 50, 73, 97, 121, 239, 240, 241, 301, 479, 480, 481, 530}) {
+    for (index_t n : {0,  1,  2,  3,   5,   7,   8,   9,   13,  23,  24,  25, 47,
+                      50, 73, 97, 121, 239, 240, 241, 301, 479, 480, 481, 530}) {
         Dense a = random_covariance(n, static_cast<unsigned>(n));
         Dense l = a;
         CAPTURE(n);
@@ -170,7 +181,8 @@ TEST_CASE("the factor times its transpose is the matrix") {
 TEST_CASE("the first pivot that is not positive is reported") {
     for (index_t n : {1, 9, 24, 50, 241, 500})
         for (index_t bad : {index_t{0}, n / 3, n / 2, n - 1})
-            for (double pivot : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+            for (double pivot : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN(),
+                                 std::numeric_limits<double>::infinity()}) {
                 Dense a = random_covariance(n, 7);
                 a(bad, bad) = pivot;
                 if (bad + 1 < n) a(n - 1, n - 1) = -3;
@@ -188,7 +200,8 @@ TEST_CASE("triangular solves") {
                 Dense x = b;
                 CAPTURE(n);
                 CAPTURE(m);
-                transposed ? solve_lower_transposed(l.view(), x.view()) : solve_lower(l.view(), x.view());
+                transposed ? solve_lower_transposed(l.view(), x.view())
+                           : solve_lower(l.view(), x.view());
                 CHECK(solve_error(l, transposed, b, x) <= tolerance(n));
                 CHECK(x.margins_untouched());
             }
@@ -227,7 +240,8 @@ TEST_CASE("the inverse times the matrix is the identity") {
             for (index_t j = 0; j < n; ++j) {
                 long double sum = i == j ? -1 : 0;
                 for (index_t k = 0; k < n; ++k)
-                    sum += static_cast<long double>(a(std::max(i, k), std::min(i, k))) * inverse(std::max(j, k), std::min(j, k));
+                    sum += static_cast<long double>(a(std::max(i, k), std::min(i, k))) *
+                           inverse(std::max(j, k), std::min(j, k));
                 worst = std::max(worst, std::abs(static_cast<double>(sum)));
             }
         CHECK(worst <= 10 * tolerance(n));
@@ -255,12 +269,15 @@ TEST_CASE("an extended factor is the factor of the larger matrix, to the bit") {
 
 TEST_CASE("AVX2 and AVX-512, and any number of threads, give the same bits") {
     const Restore restore;
-    if (simd::supported_level() != simd::Level::avx512) MESSAGE("no AVX-512 here: levels not compared");
+    if (simd::supported_level() != simd::Level::avx512)
+        MESSAGE("no AVX-512 here: levels not compared");
     for (index_t n : {50, 121, 500, 530}) {
         std::vector<Dense> results[3];
         for (int run = 0; run < 3; ++run) {
             simd::set_level(run == 0 ? simd::Level::avx2 : simd::Level::avx512);
-            if (run == 2) simd::set_level(restore.level == simd::Level::baseline ? restore.level : simd::Level::avx2);
+            if (run == 2)
+                simd::set_level(restore.level == simd::Level::baseline ? restore.level
+                                                                       : simd::Level::avx2);
             set_threads(run == 2 ? 3 : 1);
             Dense l = random_covariance(n, 21);
             REQUIRE(cholesky(l.view()) == -1);
@@ -279,7 +296,8 @@ TEST_CASE("AVX2 and AVX-512, and any number of threads, give the same bits") {
         for (std::size_t i = 0; i < results[0].size(); ++i) {
             CAPTURE(i);
             CHECK(same_bits(results[0][i], results[1][i]));
-            if (restore.level != simd::Level::baseline) CHECK(same_bits(results[0][i], results[2][i]));
+            if (restore.level != simd::Level::baseline)
+                CHECK(same_bits(results[0][i], results[2][i]));
         }
     }
 }
@@ -292,7 +310,11 @@ TEST_CASE("parallel regions run every task once and pass exceptions on") {
         parallel_for(1, parallel_work, [&](index_t) { ++seen[static_cast<std::size_t>(i)]; });
     });
     CHECK(std::count(seen.begin(), seen.end(), 1) == 1000);
-    CHECK_THROWS_AS(parallel_for(100, parallel_work, [](index_t i) { if (i == 50) throw std::bad_alloc(); }), std::bad_alloc);
+    CHECK_THROWS_AS(parallel_for(100, parallel_work,
+                                 [](index_t i) {
+                                     if (i == 50) throw std::bad_alloc();
+                                 }),
+                    std::bad_alloc);
     set_threads(0);
     CHECK(threads() >= 1);
 }

@@ -1,5 +1,5 @@
-// Cholesky factorization and triangular solves; all triangles are lower, and strict upper triangles are neither read nor
-// written.
+// Cholesky factorization and triangular solves; all triangles are lower, and strict upper triangles
+// are neither read nor written.
 #pragma once
 
 #include "krige/view.hpp"
@@ -18,8 +18,9 @@ void solve_lower_transposed(ConstMatrix l, Matrix b);
 // out (n, n), lower triangle := (L L^T)^-1
 void inverse_from_cholesky(ConstMatrix l, Matrix out);
 
-// l (n + k, n + k) holds a factor in its leading (n, n) block and the new rows of the matrix below it, of which the
-// last k become the new rows of the factor, in O(k n^2); returns like cholesky, with the index in the whole matrix
+// l (n + k, n + k) holds a factor in its leading (n, n) block and the new rows of the matrix below
+// it, of which the last k become the new rows of the factor, in O(k n^2); returns like cholesky,
+// with the index in the whole matrix
 index_t extend_cholesky(Matrix l, index_t n);
 
 // sum of 2 log l_ii

@@ -1,5 +1,5 @@
-// Threads for large problems. Off by default, and never visible in the results: tasks write disjoint outputs, each of
-// which is computed the same way whatever thread does it.
+// Threads for large problems. Off by default, and never visible in the results: tasks write
+// disjoint outputs, each of which is computed the same way whatever thread does it.
 #pragma once
 
 #include <type_traits>
@@ -8,21 +8,24 @@
 
 namespace krige {
 
-// The number of threads that parallel regions may use: 1 by default, or the environment variable KRIGETUNER_THREADS.
+// The number of threads that parallel regions may use: 1 by default, or the environment variable
+// KRIGETUNER_THREADS.
 int threads() noexcept;
 
 // count < 1 means all processors.
 void set_threads(int count) noexcept;
 
-// Calls task(context, i) for i in [0, count) on up to threads() threads, in no fixed order; serially inside another
-// parallel region. The first exception that a task throws is rethrown here after all threads have ended.
+// Calls task(context, i) for i in [0, count) on up to threads() threads, in no fixed order;
+// serially inside another parallel region. The first exception that a task throws is rethrown here
+// after all threads have ended.
 void run_tasks(index_t count, void (*task)(void* context, index_t i), void* context);
 
-// Starting threads costs some 20 us; a region smaller than this many floating-point operations stays serial.
+// Starting threads costs some 20 us; a region smaller than this many floating-point operations
+// stays serial.
 constexpr index_t parallel_work = 4000000;
 
-// Calls task(i) for i in [0, count); work is about the number of floating-point operations of the whole region. Internal
-// linkage, so that SIMD level files may use it.
+// Calls task(i) for i in [0, count); work is about the number of floating-point operations of the
+// whole region. Internal linkage, so that SIMD level files may use it.
 template <class Task>
 static inline void parallel_for(index_t count, index_t work, Task&& task) {
     if (count <= 1 || work < parallel_work || threads() <= 1) {

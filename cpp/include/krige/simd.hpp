@@ -12,7 +12,8 @@ Level level() noexcept;
 // The highest level that this processor has and that was built.
 Level supported_level() noexcept;
 
-// Uses `wanted`, or the highest supported level below it; returns what is used. For tests and benchmarks.
+// Uses `wanted`, or the highest supported level below it; returns what is used. For tests and
+// benchmarks.
 Level set_level(Level wanted) noexcept;
 
 const char* name(Level level) noexcept;
@@ -24,18 +25,18 @@ const char* cpu_features() noexcept;
 
 // Declares functions in the namespace of every level that is built.
 #ifdef KRIGE_X86_LEVELS
-#define KRIGE_EACH_LEVEL(...)              \
-    namespace krige::baseline {            \
-    __VA_ARGS__                            \
-    }                                      \
-    namespace krige::avx2 {                \
-    __VA_ARGS__                            \
-    }                                      \
-    namespace krige::avx512 {              \
-    __VA_ARGS__                            \
+#define KRIGE_EACH_LEVEL(...)   \
+    namespace krige::baseline { \
+    __VA_ARGS__                 \
+    }                           \
+    namespace krige::avx2 {     \
+    __VA_ARGS__                 \
+    }                           \
+    namespace krige::avx512 {   \
+    __VA_ARGS__                 \
     }
 // The function or table of the level in use: KRIGE_CALL(factor)(a).
-#define KRIGE_CALL(function)                                                          \
+#define KRIGE_CALL(function)                                                            \
     (::krige::simd::level() == ::krige::simd::Level::avx512 ? ::krige::avx512::function \
      : ::krige::simd::level() == ::krige::simd::Level::avx2 ? ::krige::avx2::function   \
                                                             : ::krige::baseline::function)

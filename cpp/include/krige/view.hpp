@@ -24,10 +24,13 @@ struct BasicMatrix {
 
     KRIGE_INLINE T& operator()(index_t i, index_t j) const noexcept { return data[i * stride + j]; }
     KRIGE_INLINE T* row(index_t i) const noexcept { return data + i * stride; }
-    KRIGE_INLINE BasicMatrix block(index_t i, index_t j, index_t height, index_t width) const noexcept {
+    KRIGE_INLINE BasicMatrix block(index_t i, index_t j, index_t height,
+                                   index_t width) const noexcept {
         return {data + i * stride + j, height, width, stride};
     }
-    KRIGE_INLINE operator BasicMatrix<const T>() const noexcept { return {data, rows, cols, stride}; }
+    KRIGE_INLINE operator BasicMatrix<const T>() const noexcept {
+        return {data, rows, cols, stride};
+    }
 };
 
 using Matrix = BasicMatrix<double>;

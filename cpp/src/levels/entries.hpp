@@ -1,4 +1,5 @@
-// What src/ calls at the level in use. Names differ from the public ones, which argument-dependent lookup would find too.
+// What src/ calls at the level in use. Names differ from the public ones, which argument-dependent
+// lookup would find too.
 #pragma once
 
 #include "krige/matmul.hpp"

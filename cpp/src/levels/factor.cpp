@@ -9,7 +9,8 @@ namespace {
 constexpr index_t whole_limit = 480;  // up to here the packed triangle fits a second-level cache
 constexpr index_t block_size = 240;
 
-// A lower triangle in panels: panel I holds rows I width to (I + 1) width, up to and including its own diagonal block.
+// A lower triangle in panels: panel I holds rows I width to (I + 1) width, up to and including its
+// own diagonal block.
 index_t panel_offset(index_t i) {
     const index_t panel = i / width;
     return width * width * panel * (panel + 1) / 2;
@@ -18,9 +19,11 @@ index_t panel_offset(index_t i) {
 index_t triangle_size(index_t n) { return panel_offset(round_up(n, width)); }
 
 // The first n rows of a panel of right sides := their solution.
-void solve_panel(const double* triangle, const double* reciprocal, index_t n, double* panel, int vectors) {
+void solve_panel(const double* triangle, const double* reciprocal, index_t n, double* panel,
+                 int vectors) {
     for (index_t i = 0; i < n; i += width)
-        solve_rows(vectors, Rows{triangle + panel_offset(i) - i, 1, width}, reciprocal, i, smaller(i + width, n), panel);
+        solve_rows(vectors, Rows{triangle + panel_offset(i) - i, 1, width}, reciprocal, i,
+                   smaller(i + width, n), panel);
 }
 
 // a := L, left to right in panels of rows; `triangle` and `reciprocal` keep L packed
@@ -32,7 +35,9 @@ index_t factor_block(Matrix a, double* triangle, double* reciprocal) {
         pack_lower(Rows{a.row(i), a.stride, 1}, i, rows, panel);
         solve_panel(triangle, reciprocal, i, panel, vectors_for(rows));
         for (index_t g = 0; g < rows; g += tile_rows) {
-            const index_t failed = factor_columns(vectors_for(rows - g), panel + g, reciprocal + i + g, i + g, smaller(tile_rows, rows - g));
+            const index_t failed =
+                factor_columns(vectors_for(rows - g), panel + g, reciprocal + i + g, i + g,
+                               smaller(tile_rows, rows - g));
             if (failed >= 0) return i + g + failed;
         }
         unpack_lower(panel, i, rows, a.row(i), a.stride);
@@ -48,8 +53,8 @@ void update_trailing(const double* columns, index_t depth, Matrix c) {
         const index_t rows = smaller(width, c.rows - i);
         for (index_t j = 0; j <= i; j += width)
             for (index_t r = 0; r < rows; r += tile_rows)
-                update_any<true>(panel_rows(columns + i * depth + r), columns + j * depth, depth, c.row(i + r) + j, c.stride,
-                                 rows - r, c.rows - j, i + r - j);
+                update_any<true>(panel_rows(columns + i * depth + r), columns + j * depth, depth,
+                                 c.row(i + r) + j, c.stride, rows - r, c.rows - j, i + r - j);
     });
 }
 

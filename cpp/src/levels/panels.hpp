@@ -81,13 +81,15 @@ KRIGE_NOINLINE static inline void pack(Rows a, index_t rows, index_t depth, doub
     if (a.row == 1 && rows == width) {
         for (index_t k = 0; k < depth; ++k) {
             KRIGE_UNROLL
-            for (int v = 0; v < tile_vectors; ++v) store(panel + k * width + v * lanes, load(a.data + k * a.step + v * lanes));
+            for (int v = 0; v < tile_vectors; ++v)
+                store(panel + k * width + v * lanes, load(a.data + k * a.step + v * lanes));
         }
         return;
     }
     index_t r = 0;
     if (a.step == 1)
-        for (; r + lanes <= rows; r += lanes) pack_lanes(a.data + r * a.row, a.row, depth, panel + r);
+        for (; r + lanes <= rows; r += lanes)
+            pack_lanes(a.data + r * a.row, a.row, depth, panel + r);
     for (index_t k = 0; k < depth; ++k) {
         const double* source = a.data + k * a.step;
         double* target = panel + k * width;
@@ -97,7 +99,8 @@ KRIGE_NOINLINE static inline void pack(Rows a, index_t rows, index_t depth, doub
 }
 
 // The inverse of pack where a.row == 1 (right sides, whose columns are the rows of the panel).
-KRIGE_NOINLINE static inline void unpack_columns(const double* panel, index_t cols, index_t depth, double* target, index_t step) {
+KRIGE_NOINLINE static inline void unpack_columns(const double* panel, index_t cols, index_t depth,
+                                                 double* target, index_t step) {
     for (index_t k = 0; k < depth; ++k) {
         const double* source = panel + k * width;
         double* row = target + k * step;
@@ -111,15 +114,16 @@ KRIGE_NOINLINE static inline void unpack_columns(const double* panel, index_t co
 }
 
 // The inverse of pack where a.step == 1.
-KRIGE_NOINLINE static inline void unpack_rows(const double* panel, index_t rows, index_t depth, double* target, index_t row) {
+KRIGE_NOINLINE static inline void unpack_rows(const double* panel, index_t rows, index_t depth,
+                                              double* target, index_t row) {
     index_t r = 0;
     for (; r + lanes <= rows; r += lanes) unpack_lanes(panel + r, depth, target + r * row, row);
     for (index_t k = 0; k < depth; ++k)
         for (index_t i = r; i < rows; ++i) target[i * row + k] = panel[k * width + i];
 }
 
-// Rows `before` to before + rows of a lower triangle, `a` pointing at the first of them: columns up to the diagonal, zero
-// beyond it and below the last row.
+// Rows `before` to before + rows of a lower triangle, `a` pointing at the first of them: columns up
+// to the diagonal, zero beyond it and below the last row.
 KRIGE_NOINLINE static inline void pack_lower(Rows a, index_t before, index_t rows, double* panel) {
     for (index_t r = 0; r < width; r += lanes) {
         const index_t depth = before + r;
@@ -130,11 +134,13 @@ KRIGE_NOINLINE static inline void pack_lower(Rows a, index_t before, index_t row
         }
         for (; k < before + width; ++k)
             for (index_t i = r; i < r + lanes; ++i)
-                panel[k * width + i] = i < rows && k <= before + i ? a.data[i * a.row + k * a.step] : 0;
+                panel[k * width + i] =
+                    i < rows && k <= before + i ? a.data[i * a.row + k * a.step] : 0;
     }
 }
 
-KRIGE_NOINLINE static inline void unpack_lower(const double* panel, index_t before, index_t rows, double* target, index_t row) {
+KRIGE_NOINLINE static inline void unpack_lower(const double* panel, index_t before, index_t rows,
+                                               double* target, index_t row) {
     for (index_t r = 0; r < rows; r += lanes) {
         index_t k = 0;
         if (r + lanes <= rows) {
@@ -148,7 +154,11 @@ KRIGE_NOINLINE static inline void unpack_lower(const double* panel, index_t befo
 }
 
 KRIGE_STATIC index_t smaller(index_t a, index_t b) { return a < b ? a : b; }
-KRIGE_STATIC index_t round_up(index_t n, index_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-KRIGE_STATIC int vectors_for(index_t cols) { return cols >= width ? tile_vectors : static_cast<int>((cols + lanes - 1) / lanes); }
+KRIGE_STATIC index_t round_up(index_t n, index_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
+KRIGE_STATIC int vectors_for(index_t cols) {
+    return cols >= width ? tile_vectors : static_cast<int>((cols + lanes - 1) / lanes);
+}
 
 }  // namespace krige::KRIGE_LEVEL

@@ -22,12 +22,14 @@ template <bool minus>
 void multiply_rows(const Block& block, Rows left, index_t i, index_t rows) {
     for (index_t j = 0; j < block.c.cols; j += width)
         for (index_t r = 0; r < rows; r += tile_rows)
-            update_any<minus>(skip(left, r, 0), block.right + j * block.depth, block.depth, block.c.row(i + r) + j,
-                              block.c.stride, rows - r, block.c.cols - j,
-                              block.diagonal == everywhere ? everywhere : block.diagonal + i + r - j);
+            update_any<minus>(
+                skip(left, r, 0), block.right + j * block.depth, block.depth,
+                block.c.row(i + r) + j, block.c.stride, rows - r, block.c.cols - j,
+                block.diagonal == everywhere ? everywhere : block.diagonal + i + r - j);
 }
 
-// The same with left rows that must be packed: tiles read whole groups of them, and alpha scales them.
+// The same with left rows that must be packed: tiles read whole groups of them, and alpha scales
+// them.
 void multiply_packed(const Block& block, double alpha, Rows left, index_t i, index_t rows) {
     double* panel = scratch(Scratch::left, width * block.depth);
     pack(left, rows, block.depth, panel);
@@ -35,7 +37,9 @@ void multiply_packed(const Block& block, double alpha, Rows left, index_t i, ind
     multiply_rows<false>(block, panel_rows(panel), i, rows);
 }
 
-Rows rows_of(ConstMatrix a, Op op) { return op == Op::none ? Rows{a.data, a.stride, 1} : Rows{a.data, 1, a.stride}; }
+Rows rows_of(ConstMatrix a, Op op) {
+    return op == Op::none ? Rows{a.data, a.stride, 1} : Rows{a.data, 1, a.stride};
+}
 
 }  // namespace
 

@@ -1,7 +1,8 @@
-// Register tiles. A panel holds `width` rows of a matrix (or columns of a right side) with their index running fastest:
-// element (r, k) of the matrix is panel[k * width + r]. A tile is `rows` broadcast rows by `vectors` vectors; each of its
-// elements starts from what is in memory and takes one fused multiply-add per k, in the order of k. So the results depend
-// neither on the tile's shape nor on any blocking above it, and AVX2 and AVX-512 agree to the bit.
+// Register tiles. A panel holds `width` rows of a matrix (or columns of a right side) with their
+// index running fastest: element (r, k) of the matrix is panel[k * width + r]. A tile is `rows`
+// broadcast rows by `vectors` vectors; each of its elements starts from what is in memory and takes
+// one fused multiply-add per k, in the order of k. So the results depend neither on the tile's
+// shape nor on any blocking above it, and AVX2 and AVX-512 agree to the bit.
 #pragma once
 
 #include "levels/vector.hpp"
@@ -23,7 +24,8 @@ constexpr int tile_rows = 4;
 #endif
 constexpr index_t width = tile_vectors * lanes;
 constexpr double largest = 1.7976931348623157e308;
-static_assert(width % tile_rows == 0 && tile_rows % lanes == 0, "panels serve as rows and as columns of tiles");
+static_assert(width % tile_rows == 0 && tile_rows % lanes == 0,
+              "panels serve as rows and as columns of tiles");
 
 // Rows of a left operand: element (r, k) is data[r * row + k * step].
 struct Rows {
@@ -81,7 +83,8 @@ KRIGE_STATIC void accumulate(vec (&tile)[rows][vectors], Rows a, const double* b
             const vec left = broadcast(a.data[r * a.row]);
             KRIGE_UNROLL
             for (int v = 0; v < vectors; ++v)
-                tile[r][v] = minus ? fnma(left, right[v], tile[r][v]) : fma(left, right[v], tile[r][v]);
+                tile[r][v] =
+                    minus ? fnma(left, right[v], tile[r][v]) : fma(left, right[v], tile[r][v]);
         }
         a.data += a.step;
         b += width;
@@ -89,7 +92,8 @@ KRIGE_STATIC void accumulate(vec (&tile)[rows][vectors], Rows a, const double* b
 }
 
 template <bool minus, int vectors>
-KRIGE_NOINLINE static inline void update_tile(Rows a, const double* b, index_t depth, double* c, index_t stride) {
+KRIGE_NOINLINE static inline void update_tile(Rows a, const double* b, index_t depth, double* c,
+                                              index_t stride) {
     vec tile[tile_rows][vectors];
     load_tile(tile, c, stride);
     accumulate<minus>(tile, a, b, depth);
@@ -98,11 +102,13 @@ KRIGE_NOINLINE static inline void update_tile(Rows a, const double* b, index_t d
 
 // A part of a tile: columns of rows r of c with column < cols and column <= r + diagonal.
 template <bool minus>
-KRIGE_NOINLINE static inline void update_part(Rows a, const double* b, index_t depth, double* c, index_t stride,
-                                              index_t rows, index_t cols, index_t diagonal) {
+KRIGE_NOINLINE static inline void update_part(Rows a, const double* b, index_t depth, double* c,
+                                              index_t stride, index_t rows, index_t cols,
+                                              index_t diagonal) {
     double part[tile_rows * width] = {};
     for (index_t r = 0; r < rows; ++r)
-        for (index_t j = 0; j < cols && j <= r + diagonal; ++j) part[r * width + j] = c[r * stride + j];
+        for (index_t j = 0; j < cols && j <= r + diagonal; ++j)
+            part[r * width + j] = c[r * stride + j];
     if (cols <= lanes)
         update_tile<minus, 1>(a, b, depth, part, width);
     else if (cols <= 2 * lanes)
@@ -110,24 +116,27 @@ KRIGE_NOINLINE static inline void update_part(Rows a, const double* b, index_t d
     else
         update_tile<minus, tile_vectors>(a, b, depth, part, width);
     for (index_t r = 0; r < rows; ++r)
-        for (index_t j = 0; j < cols && j <= r + diagonal; ++j) c[r * stride + j] = part[r * width + j];
+        for (index_t j = 0; j < cols && j <= r + diagonal; ++j)
+            c[r * stride + j] = part[r * width + j];
 }
 
-// The tile at c, of a matrix that has `rows` rows and `cols` columns from there on, += or -= a b where column <= row +
-// diagonal. All tile_rows rows of a are read.
+// The tile at c, of a matrix that has `rows` rows and `cols` columns from there on, += or -= a b
+// where column <= row + diagonal. All tile_rows rows of a are read.
 template <bool minus>
-KRIGE_STATIC void update_any(Rows a, const double* b, index_t depth, double* c, index_t stride, index_t rows, index_t cols,
-                             index_t diagonal) {
+KRIGE_STATIC void update_any(Rows a, const double* b, index_t depth, double* c, index_t stride,
+                             index_t rows, index_t cols, index_t diagonal) {
     if (rows >= tile_rows && cols >= width && diagonal >= width - 1)
         update_tile<minus, tile_vectors>(a, b, depth, c, stride);
     else if (diagonal + tile_rows > 0)
-        update_part<minus>(a, b, depth, c, stride, rows < tile_rows ? rows : tile_rows, cols < width ? cols : width, diagonal);
+        update_part<minus>(a, b, depth, c, stride, rows < tile_rows ? rows : tile_rows,
+                           cols < width ? cols : width, diagonal);
 }
 
-// Rows `depth` to depth + rows of a panel of right sides := their solution, where `a` holds these rows of the factor and
-// the panel's rows above hold the solution already.
+// Rows `depth` to depth + rows of a panel of right sides := their solution, where `a` holds these
+// rows of the factor and the panel's rows above hold the solution already.
 template <int rows, int vectors>
-KRIGE_NOINLINE static inline void solve_tile(Rows a, const double* reciprocal, double* panel, index_t depth) {
+KRIGE_NOINLINE static inline void solve_tile(Rows a, const double* reciprocal, double* panel,
+                                             index_t depth) {
     vec tile[rows][vectors];
     double* c = panel + depth * width;
     load_tile(tile, c, width);
@@ -150,13 +159,16 @@ KRIGE_NOINLINE static inline void solve_tile(Rows a, const double* reciprocal, d
 
 // Rows `first` to n of a panel := their solution with the rows `first`... of the factor.
 template <int vectors>
-KRIGE_STATIC void solve_tiles(Rows l, const double* reciprocal, index_t first, index_t n, double* panel) {
+KRIGE_STATIC void solve_tiles(Rows l, const double* reciprocal, index_t first, index_t n,
+                              double* panel) {
     index_t i = first;
-    for (; i + tile_rows <= n; i += tile_rows) solve_tile<tile_rows, vectors>(skip(l, i, 0), reciprocal + i, panel, i);
+    for (; i + tile_rows <= n; i += tile_rows)
+        solve_tile<tile_rows, vectors>(skip(l, i, 0), reciprocal + i, panel, i);
     for (; i < n; ++i) solve_tile<1, vectors>(skip(l, i, 0), reciprocal + i, panel, i);
 }
 
-KRIGE_STATIC void solve_rows(int vectors, Rows l, const double* reciprocal, index_t first, index_t n, double* panel) {
+KRIGE_STATIC void solve_rows(int vectors, Rows l, const double* reciprocal, index_t first,
+                             index_t n, double* panel) {
     if (vectors == 1)
         solve_tiles<1>(l, reciprocal, first, n, panel);
     else if (vectors == 2)
@@ -165,9 +177,11 @@ KRIGE_STATIC void solve_rows(int vectors, Rows l, const double* reciprocal, inde
         solve_tiles<tile_vectors>(l, reciprocal, first, n, panel);
 }
 
-// Columns `depth` to depth + count of a symmetric panel := columns of its factor; returns -1 or the failed column.
+// Columns `depth` to depth + count of a symmetric panel := columns of its factor; returns -1 or the
+// failed column.
 template <int vectors>
-KRIGE_NOINLINE static inline index_t factor_tile(double* panel, double* reciprocal, index_t depth, index_t count) {
+KRIGE_NOINLINE static inline index_t factor_tile(double* panel, double* reciprocal, index_t depth,
+                                                 index_t count) {
     vec tile[tile_rows][vectors];
     double* c = panel + depth * width;
     load_tile(tile, c, width);
@@ -196,7 +210,8 @@ KRIGE_NOINLINE static inline index_t factor_tile(double* panel, double* reciproc
     return -1;
 }
 
-KRIGE_STATIC index_t factor_columns(int vectors, double* panel, double* reciprocal, index_t depth, index_t count) {
+KRIGE_STATIC index_t factor_columns(int vectors, double* panel, double* reciprocal, index_t depth,
+                                    index_t count) {
     if (vectors == 1) return factor_tile<1>(panel, reciprocal, depth, count);
     if (vectors == 2) return factor_tile<2>(panel, reciprocal, depth, count);
     return factor_tile<tile_vectors>(panel, reciprocal, depth, count);

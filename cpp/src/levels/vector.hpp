@@ -46,7 +46,8 @@ KRIGE_STATIC vec broadcast(double x) { return x; }
 KRIGE_STATIC double lane(vec v, int) { return v; }
 #endif
 
-// a b + c and c - a b; one rounding where the level has fused multiply-adds, two at the x86 baseline
+// a b + c and c - a b; one rounding where the level has fused multiply-adds, two at the x86
+// baseline
 #if defined(__AVX512F__)
 KRIGE_STATIC vec fma(vec a, vec b, vec c) { return _mm512_fmadd_pd(a, b, c); }
 KRIGE_STATIC vec fnma(vec a, vec b, vec c) { return _mm512_fnmadd_pd(a, b, c); }
@@ -54,8 +55,12 @@ KRIGE_STATIC vec fnma(vec a, vec b, vec c) { return _mm512_fnmadd_pd(a, b, c); }
 KRIGE_STATIC vec fma(vec a, vec b, vec c) { return _mm256_fmadd_pd(a, b, c); }
 KRIGE_STATIC vec fnma(vec a, vec b, vec c) { return _mm256_fnmadd_pd(a, b, c); }
 #elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
-KRIGE_STATIC vec fma(vec a, vec b, vec c) { return vec(vfmaq_f64(float64x2_t(c), float64x2_t(a), float64x2_t(b))); }
-KRIGE_STATIC vec fnma(vec a, vec b, vec c) { return vec(vfmsq_f64(float64x2_t(c), float64x2_t(a), float64x2_t(b))); }
+KRIGE_STATIC vec fma(vec a, vec b, vec c) {
+    return vec(vfmaq_f64(float64x2_t(c), float64x2_t(a), float64x2_t(b)));
+}
+KRIGE_STATIC vec fnma(vec a, vec b, vec c) {
+    return vec(vfmsq_f64(float64x2_t(c), float64x2_t(a), float64x2_t(b)));
+}
 #else
 KRIGE_STATIC vec fma(vec a, vec b, vec c) { return a * b + c; }
 KRIGE_STATIC vec fnma(vec a, vec b, vec c) { return c - a * b; }

@@ -14,10 +14,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
+from krigetuner.adapters import checkpoints
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.tuners.classes import RandomSearch
 
 LOG = Path(sys.argv[2])
+checkpoints.SHARE = 1e9  # every epoch is saved, however quick it was
 
 
 class Log(keras.callbacks.Callback):
@@ -25,7 +27,7 @@ class Log(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         with LOG.open("a") as file:
-            file.write(f"{epoch} {int(self.model.optimizer.iterations.numpy())}\n")
+            file.write(f"{epoch} {int(self.model.optimizer.iterations)}\n")
         time.sleep(0.15)
 
 

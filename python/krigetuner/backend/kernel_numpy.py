@@ -18,8 +18,6 @@ BLOCK = 1 << 16
 """Numbers in one block of coordinate differences: half a megabyte."""
 FACTORS = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}
 """s^2 / r^2 of the protocol's formulas."""
-FAR = 800.0
-"""exp(-FAR) is 0; distances are cut there so that inf * 0 cannot arise."""
 
 
 def slices(count: int, size: int) -> Iterator[slice]:
@@ -31,8 +29,8 @@ def slices(count: int, size: int) -> Iterator[slice]:
 def correlation(family: str, squared: Array) -> Array:
     """The kernel divided by its variance, from squared distances."""
     if family == "rbf":
-        return np.asarray(np.exp(-0.5 * np.minimum(squared, FAR * FAR)))
-    s = np.minimum(np.sqrt(squared * FACTORS[family]), FAR)
+        return np.asarray(np.exp(-0.5 * squared))
+    s = np.sqrt(squared * FACTORS[family])
     decay = np.exp(-s)
     if family == "matern32":
         decay *= 1 + s
@@ -45,7 +43,7 @@ def slope(family: str, squared: Array) -> Array:
     """-2 times the derivative of the correlation with respect to the squared distance."""
     if family == "rbf":
         return correlation(family, squared)
-    s = np.minimum(np.sqrt(squared * FACTORS[family]), FAR)
+    s = np.sqrt(squared * FACTORS[family])
     decay = np.exp(-s)
     if family == "matern12":
         return np.divide(decay, s, out=np.zeros_like(s), where=s > 0)

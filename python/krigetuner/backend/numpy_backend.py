@@ -14,6 +14,7 @@ import numpy as np
 
 from krigetuner.backend import acquisition_numpy, checks
 from krigetuner.backend import kernel_numpy as kernels
+from krigetuner.backend.blas_threads import single_threaded
 from krigetuner.backend.protocol import VARIANCE_FLOOR, AcquisitionSpec, Array, KernelHyper, Likelihood
 from krigetuner.errors import NotPositiveDefinite
 
@@ -53,6 +54,7 @@ class NumpyBackend:
     name = "numpy"
     tolerance = 0.0
 
+    @single_threaded
     def kernel(
         self, a: Array, b: Array | None, hyper: KernelHyper, gradient: Literal["none", "hyper", "query"] = "none"
     ) -> Array:
@@ -69,6 +71,7 @@ class NumpyBackend:
             kernels.hyper_gradient(a, other, hyper) if gradient == "hyper" else kernels.query_gradient(a, other, hyper)
         )
 
+    @single_threaded
     def fit(self, x: Array, y: Array, noise: Array, hyper: KernelHyper, jitter: float = 0.0) -> NumpyFitted:
         """Factors K and solves for alpha; raises NotPositiveDefinite at the first pivot that is not positive."""
         checks.points("x", x, checks.hyper(hyper), at_least=1)
@@ -82,6 +85,7 @@ class NumpyBackend:
             raise _not_positive_definite(pivot, jitter)
         return _fitted(x.copy(), lower, y, _own(hyper), jitter)
 
+    @single_threaded
     def extend(self, fitted: NumpyFitted, x: Array, y: Array, noise: Array) -> NumpyFitted:
         """A new `NumpyFitted` with k more observations, in O(k n^2)."""
         hyper, n, k = fitted.hyper, fitted.count, len(x)
@@ -101,6 +105,7 @@ class NumpyBackend:
             raise _not_positive_definite(n + pivot, fitted.jitter)
         return _fitted(np.concatenate([fitted.x, x]), lower, y, hyper, fitted.jitter)
 
+    @single_threaded
     def likelihood(self, x: Array, y: Array, noise: Array, hypers: Sequence[KernelHyper]) -> Likelihood:
         """Log marginal likelihoods and gradients of b settings; noise is (b, n)."""
         if not hypers:
@@ -118,6 +123,7 @@ class NumpyBackend:
             _likelihood(x, y, noise[i], hyper, value[i : i + 1], gradient[i], noise_gradient[i])
         return Likelihood(value, gradient, noise_gradient)
 
+    @single_threaded
     def predict(self, fitted: NumpyFitted, x: Array) -> tuple[Array, Array]:
         """Posterior mean (m,) and variance (m,) of the latent function."""
         checks.points("x", x, len(fitted.hyper.lengthscales))
@@ -126,6 +132,7 @@ class NumpyBackend:
             mean[rows], variance[rows], _ = _posterior(fitted, x[rows])
         return mean, np.maximum(variance, VARIANCE_FLOOR * fitted.hyper.variance)
 
+    @single_threaded
     def score(
         self,
         fitted: NumpyFitted,
@@ -150,6 +157,7 @@ class NumpyBackend:
                 gradients[rows] = _score_gradient(fitted, x[rows], solved, by_mean, by_variance)
         return values, gradients
 
+    @single_threaded
     def sample(self, fitted: NumpyFitted, x: Array, normals: Array, jitter: float = 1e-10) -> Array:
         """Joint posterior samples (s, m) from standard normals (s, m)."""
         checks.points("x", x, len(fitted.hyper.lengthscales))

@@ -1,0 +1,1 @@
+"""How a trial is run: Keras models and plain functions."""

@@ -136,8 +136,8 @@ class AlgorithmContract:
 
     def test_the_same_inputs_give_the_same_answer(self) -> None:
         space = mixed_space()
-        first = self.converse(space).run(lambda v: toy_loss(space, v), 14)
-        again = self.converse(mixed_space(), fresh=True).run(lambda v: toy_loss(space, v), 14)
+        first = self.converse(space).run(lambda v: toy_loss(space, v), self.trials)
+        again = self.converse(mixed_space(), fresh=True).run(lambda v: toy_loss(space, v), self.trials)
         assert first == again, "a fresh object per ask, as after a resume, must not differ from one that lives on"
 
     def test_asking_leaves_the_history_alone(self) -> None:

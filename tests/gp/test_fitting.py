@@ -81,7 +81,6 @@ def test_irrelevant_columns_get_long_lengthscales() -> None:
         (y - y.mean()) / y.std(),
         np.zeros(40),
         prior(3, np.zeros(3, bool), 0.0),
-        "matern52",
         np.zeros(3, bool),
     )
     lengths = found.hyper.lengthscales

@@ -1,7 +1,7 @@
 """Lists and runs the benchmarks: every bench/<part>/run.py is one.
 
-    python bench/run.py --list
-    python bench/run.py core -- --sizes 100 300
+python bench/run.py --list
+python bench/run.py core -- --sizes 100 300
 """
 
 from __future__ import annotations

@@ -133,7 +133,12 @@ def _botorch(g: Inputs) -> dict[str, dict[str, Call]]:
     covariance.base_kernel.lengthscale = torch.from_numpy(g.hyper.lengthscales)
     covariance.outputscale = g.hyper.variance
     model = SingleTaskGP(
-        x, y, torch.full_like(y, NOISE), covar_module=covariance, outcome_transform=None, mean_module=gpytorch.means.ZeroMean()
+        x,
+        y,
+        torch.full_like(y, NOISE),
+        covar_module=covariance,
+        mean_module=gpytorch.means.ZeroMean(),
+        outcome_transform=None,
     )
     likelihood = gpytorch.mlls.ExactMarginalLogLikelihood(model.likelihood, model)
     candidates = torch.from_numpy(g.candidates)

@@ -3,19 +3,15 @@
     python bench/core/run.py [--sizes 50 100 300 1000] [--seconds 0.5] [--json build/bench/core.json]
 
 Every contender of a row is called in turn, round after round, so that a disturbance of the machine meets all of them;
-the table shows the fastest and the median call, and the share of the measured multiply-add peak of one core that our
-C++ core reaches.
+the table shows the fastest and the median call in processor time of the process, and the share of the measured
+multiply-add peak of one core that our C++ core reaches.
 """
 
 from __future__ import annotations
 
-import os
-
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "KRIGETUNER_THREADS"):
-    os.environ[_variable] = "1"
-
 import argparse
 import json
+import os
 import platform
 import shutil
 import statistics
@@ -23,14 +19,14 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+Call = Callable[[], Any]
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from bench.core.contenders import Call, Inputs, contenders, flops  # noqa: E402
-
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "KRIGETUNER_THREADS")
 SIZES = (50, 100, 200, 300, 500, 1000, 2000, 3000)
 PARTS = {
     "kernel": "kernel matrix, symmetric",
@@ -64,15 +60,16 @@ def measure(calls: dict[str, Call], seconds: float) -> dict[str, dict[str, float
 
 
 def _time(call: Call, loops: int) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(loops):
         call()
-    return (time.perf_counter() - start) / loops
+    return (time.process_time() - start) / loops
 
 
 def peak() -> float | None:
     """Multiply-add peak of one core in flop/s, as krige_bench measures it; None where that is not built."""
-    built = [shutil.which("krige_bench"), *sorted(map(str, ROOT.glob("build/**/krige_bench")))]
+    # "release" before "dev" and "asan"
+    built = [shutil.which("krige_bench"), *sorted(map(str, ROOT.glob("build/*/cpp/krige_bench")), reverse=True)]
     for program in filter(None, built):
         done = subprocess.run([program, "--json", "--peak"], capture_output=True, text=True, check=False)
         if done.returncode == 0 and done.stdout.startswith("{"):
@@ -81,7 +78,8 @@ def peak() -> float | None:
 
 
 def pin() -> None:
-    """Keeps this process on one core, where the system allows it."""
+    """Keeps this process on one thread and one core, where the system allows it; before numpy is imported."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
@@ -95,7 +93,7 @@ def machine() -> dict[str, str]:
     return {"python": platform.python_version(), **{k: found[k] for k in wanted if k in found}}
 
 
-def table(part: str, rows: dict[int, dict[str, dict[str, float]]], top: float | None) -> str:
+def table(part: str, rows: dict[int, dict[str, Any]], top: float | None) -> str:
     """One part as a markdown table: milliseconds, fastest / median, and how many times the C++ core's."""
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     ours = "krigetuner cpp" if "krigetuner cpp" in names else names[0]
@@ -107,7 +105,7 @@ def table(part: str, rows: dict[int, dict[str, dict[str, float]]], top: float | 
             times = f"{_milliseconds(row[name]['min'])} / {_milliseconds(row[name]['median'])}" if name in row else "-"
             ratio = f" ({row[name]['min'] / row[ours]['min']:.1f}x)" if name in row and name != ours else ""
             cells.append(times + ratio)
-        share = f"{100 * flops(part, n) / row[ours]['min'] / top:.0f} %" if top else "not measured"
+        share = f"{100 * row[ours]['flops'] / row[ours]['min'] / top:.0f} %" if top else "not measured"
         lines.append(f"| {n} | " + " | ".join(cells) + f" | {share} |")
     return "\n".join(lines)
 
@@ -121,11 +119,16 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of observations")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seconds", type=float, default=0.5, help="time for each contender of each row")
-    parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench" / "core.json", help="where the figures go")
+    parser.add_argument(
+        "--json", type=Path, default=ROOT / "build" / "bench" / "core.json", help="where the figures go"
+    )
     asked = parser.parse_args()
     # scikit-learn and GPyTorch warn about our fixed hyperparameters
     warnings.simplefilter("ignore")
     pin()
+    sys.path.insert(0, str(ROOT))
+    from bench.core.contenders import Inputs, contenders, flops
+
     top, host = peak(), machine()
     print("\n".join(f"{k}: {v}" for k, v in host.items()))
     print(f"multiply-add peak: {f'{top / 1e9:.1f} GFLOP/s' if top else 'not measured (krige_bench is not built)'}")
@@ -135,6 +138,8 @@ def main() -> None:
         calls = contenders(Inputs(n))
         for part in asked.parts:
             found[part][n] = measure(calls[part], asked.seconds)
+            for row in found[part][n].values():
+                row["flops"] = flops(part, n)
             print(f"n = {n}, {part}", file=sys.stderr, flush=True)
     for part in asked.parts:
         print(table(part, found[part], top))

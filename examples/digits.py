@@ -89,7 +89,7 @@ def search(tuner: kt.Tuner, trials: int) -> kt.Tuner:
     (x, y), validation, _ = digits()
     if tuner.remaining_trials == 0:
         tuner.oracle.max_trials += trials
-    tuner.search(x, y, validation_data=validation, epochs=EPOCHS, verbose=1)
+    tuner.search(x, y, validation_data=validation, epochs=EPOCHS)
     return tuner
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from krigetuner import config, versions
-from krigetuner.backend import registry
+from krigetuner.backend import cpp_backend, registry
 from krigetuner.errors import BackendUnavailable
 
 FINDERS = """
@@ -101,7 +101,7 @@ def test_without_the_extension_numpy_takes_over_and_says_so_once() -> None:
         ABSENT
         + """
 import json, warnings
-from krigetuner.backend import registry
+from krigetuner.backend import cpp_backend, registry
 from krigetuner.errors import KrigeTunerWarning
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
@@ -125,7 +125,7 @@ def test_an_extension_that_does_not_load_says_why(tmp_path: Path) -> None:
         BROKEN
         + """
 import json
-from krigetuner.backend import registry
+from krigetuner.backend import cpp_backend, registry
 print(json.dumps(registry.why_absent()["cpp"]))
 """,
         str(broken),
@@ -139,7 +139,7 @@ def test_without_the_extension_cpp_by_name_is_an_error_with_a_remedy() -> None:
         ABSENT
         + """
 import json
-from krigetuner.backend import registry
+from krigetuner.backend import cpp_backend, registry
 from krigetuner.errors import BackendUnavailable
 try:
     registry.get_backend()
@@ -187,3 +187,21 @@ heavy = ("tensorflow", "keras", "torch", "jax", "sklearn", "pandas", "sqlalchemy
 print(json.dumps([m for m in heavy if m in sys.modules]))
 """
     assert run(code, KRIGETUNER_BACKEND="numpy") == []
+
+
+def test_an_unknown_simd_level_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KRIGETUNER_SIMD", "sse9")
+    with pytest.raises(ValueError, match="KRIGETUNER_SIMD: expected one of baseline, avx2, avx512, got 'sse9'"):
+        cpp_backend.load_extension()
+
+
+def test_an_import_hook_that_refuses_the_extension_makes_it_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusal:
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+            if name == cpp_backend.MODULE:
+                raise ImportError("refused here")
+
+    monkeypatch.delitem(sys.modules, cpp_backend.MODULE, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Refusal(), *sys.meta_path])
+    with pytest.raises(BackendUnavailable, match="refused here"):
+        cpp_backend.load_extension()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from krigetuner.backend import _cpp
 
 MODULE = "krigetuner.backend._cpp"
+LEVELS = ("baseline", "avx2", "avx512")
 REMEDY = (
     "install KrigeTuner where a C++17 compiler is found: "
     "KRIGETUNER_REQUIRE_NATIVE=1 python -m pip install --force-reinstall --no-deps <the source>"
@@ -31,12 +33,16 @@ def load_extension() -> ModuleType:
     Raises:
         BackendUnavailable: it was not built, or it cannot be loaded here.
     """
-    # a missing extension inside a package would report itself as a circular import
-    if importlib.util.find_spec(MODULE) is None:
-        raise BackendUnavailable(f"backend cpp: expected the extension module {MODULE}, got none; {REMEDY}")
+    level = os.environ.get("KRIGETUNER_SIMD", "")
+    if level and level not in LEVELS:
+        known = ", ".join(LEVELS)
+        raise ValueError(f"KRIGETUNER_SIMD: expected one of {known}, got {level!r}; unset it for the best level")
     try:
+        # a missing extension inside a package would report itself as a circular import
+        if importlib.util.find_spec(MODULE) is None:
+            raise BackendUnavailable(f"backend cpp: expected the extension module {MODULE}, got none; {REMEDY}")
         return importlib.import_module(MODULE)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         raise BackendUnavailable(
             f"backend cpp: expected the extension module {MODULE} to load, got {error}; {REMEDY}"
         ) from error

@@ -70,9 +70,9 @@ def why_absent() -> dict[str, str]:
 
 
 def _known(argument: str, name: str) -> str:
-    if name not in CHOICES:
+    if name.lower() not in CHOICES:
         raise ValueError(f"{argument}: expected one of {', '.join(CHOICES)}, got {name!r}; choose one of these")
-    return name
+    return name.lower()
 
 
 def _load(name: str) -> Backend:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from krigetuner.backend.protocol import Array
 
 NOISE_FLOOR = 1e-8
-LENGTH, LENGTH_OF_CATEGORY, LENGTH_SPREAD = 0.3, 0.8, 1.2
+LENGTH, LENGTH_OF_CATEGORY, LENGTH_SPREAD = 0.4, 0.8, 1.2
 VARIANCE_SPREAD = 1.0
 NOISE, NOISE_SPREAD = 1e-4, 2.5
 

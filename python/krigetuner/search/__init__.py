@@ -1,0 +1,1 @@
+"""What to try next: algorithms as functions of the history."""

@@ -62,43 +62,40 @@ using Pack = Packed<8 / lanes>;  // eight doubles at every level
     return out
 
 template <int parts>
-KRIGE_FORMULA Packed<parts> operator+(const Packed<parts>& a, const Packed<parts>& b) {
+KRIGE_FORMULA Packed<parts> operator+(Packed<parts> a, Packed<parts> b) {
     KRIGE_PARTS(a.part[i] + b.part[i]);
 }
 template <int parts>
-KRIGE_FORMULA Packed<parts> operator-(const Packed<parts>& a, const Packed<parts>& b) {
+KRIGE_FORMULA Packed<parts> operator-(Packed<parts> a, Packed<parts> b) {
     KRIGE_PARTS(a.part[i] - b.part[i]);
 }
 template <int parts>
-KRIGE_FORMULA Packed<parts> operator*(const Packed<parts>& a, const Packed<parts>& b) {
+KRIGE_FORMULA Packed<parts> operator*(Packed<parts> a, Packed<parts> b) {
     KRIGE_PARTS(a.part[i] * b.part[i]);
 }
 template <int parts>
-KRIGE_FORMULA Packed<parts> madd(const Packed<parts>& a, const Packed<parts>& b,
-                                 const Packed<parts>& c) {
+KRIGE_FORMULA Packed<parts> madd(Packed<parts> a, Packed<parts> b, Packed<parts> c) {
     KRIGE_PARTS(fma(a.part[i], b.part[i], c.part[i]));
 }
 template <int parts>
-KRIGE_FORMULA Packed<parts> root(const Packed<parts>& x) {
+KRIGE_FORMULA Packed<parts> root(Packed<parts> x) {
     KRIGE_PARTS(native_root(x.part[i]));
 }
 template <int parts>
-KRIGE_FORMULA Packed<parts> broadcast_like(const Packed<parts>&, double x) {
+KRIGE_FORMULA Packed<parts> broadcast_like(Packed<parts>, double x) {
     KRIGE_PARTS(broadcast(x));
 }
 template <int parts>
-KRIGE_FORMULA Packed<parts> scale_by_power(const Packed<parts>& p, const Packed<parts>& t,
-                                           const Packed<parts>& x) {
+KRIGE_FORMULA Packed<parts> scale_by_power(Packed<parts> p, Packed<parts> t, Packed<parts> x) {
     KRIGE_PARTS(native_scale(p.part[i], t.part[i], x.part[i]));
 }
 template <int parts>
-KRIGE_FORMULA Packed<parts> quotient_or_zero(const Packed<parts>& a, const Packed<parts>& b) {
+KRIGE_FORMULA Packed<parts> quotient_or_zero(Packed<parts> a, Packed<parts> b) {
     KRIGE_PARTS(native_quotient_or_zero(a.part[i], b.part[i]));
 }
 // c where a and b differ, else zero
 template <int parts>
-KRIGE_FORMULA Packed<parts> where_unequal(const Packed<parts>& a, const Packed<parts>& b,
-                                          const Packed<parts>& c) {
+KRIGE_FORMULA Packed<parts> where_unequal(Packed<parts> a, Packed<parts> b, Packed<parts> c) {
     KRIGE_PARTS(native_unequal(a.part[i], b.part[i], c.part[i]));
 }
 #undef KRIGE_PARTS
@@ -114,7 +111,7 @@ KRIGE_FORMULA P load_as(const double* p) {
     return out;
 }
 template <int parts>
-KRIGE_FORMULA void store(double* p, const Packed<parts>& x) {
+KRIGE_FORMULA void store(double* p, Packed<parts> x) {
     for (int i = 0; i < parts; ++i) store(p + i * lanes, x.part[i]);
 }
 

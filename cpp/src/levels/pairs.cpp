@@ -1,19 +1,17 @@
-// Register tiles over pairs of points: `tile_rows` rows, broadcast, by two packs of columns. The
+// Register tiles over pairs of points: `pair_rows` rows, broadcast, by two packs of columns. The
 // order of every sum is the same at every level, so that AVX2 and AVX-512 give the same bits.
 #include "levels/distances.hpp"
+#include "levels/tiles.hpp"
 
 namespace krige::KRIGE_LEVEL {
 namespace {
 
 constexpr index_t pack_size = Pack::size;
+constexpr int pair_rows = lanes >= 2 ? lanes / 2 : 1;
 static_assert(tile_cols == 2 * pack_size);
-constexpr int tile_rows = lanes >= 2 ? lanes / 2 : 1;
-
-template <int rows>
-using Two = Tile<Pack, rows, 2>;
 
 // the first `count` numbers of a pack
-KRIGE_FORMULA void store_some(double* p, const Pack& x, index_t count) {
+KRIGE_FORMULA void store_some(double* p, Pack x, index_t count) {
     if (count >= pack_size) {
         store(p, x);
         return;
@@ -23,133 +21,120 @@ KRIGE_FORMULA void store_some(double* p, const Pack& x, index_t count) {
     for (index_t k = 0; k < count; ++k) p[k] = all[k];
 }
 
-// columns c to c + 8 cols, of which those of b exist
-template <Family family, int rows, int cols>
-KRIGE_FORMULA void panel_tile(const PointsView& a, index_t i, const PointsView& b, index_t c,
-                              const MetricView& metric, const Panel& panel, const Pack& variance) {
-    Tile<Pack, rows, cols> value = squared_distances<Pack, rows, cols>(a, i, b, c, metric);
-    for (int r = 0; r < rows; ++r) {
+// rows i... before `end` and columns c... before b.count
+template <Family family, int cols>
+KRIGE_FORMULA void panel_tile(const PointsView& a, index_t i, index_t end, const PointsView& b,
+                              index_t c, const MetricView& metric, const Panel& panel) {
+    auto value = squared_distances<Pack, pair_rows, cols>(a, i, b, c, metric);
+    const Pack variance = fill<Pack>(metric.variance);
+    for (int r = 0; r < pair_rows; ++r) {
         for (int p = 0; p < cols; ++p) {
             Pack slope;
             radial<family>(value.at[r][p], variance, value.at[r][p], slope);
         }
     }
     const index_t count = b.count - c;
-    for (int r = 0; r < rows; ++r) {
-        double* out = panel.value.row(i + r) + c;
-        for (int p = 0; p < cols; ++p) {
-            if (count >= cols * pack_size) {
-                store(out + p * pack_size, value.at[r][p]);
-            } else {
+    if (count >= cols * pack_size && i + pair_rows <= end) {
+        for (int r = 0; r < pair_rows; ++r) {
+            double* out = panel.value.row(i + r) + c;
+            for (int p = 0; p < cols; ++p) store(out + p * pack_size, value.at[r][p]);
+        }
+    } else {
+        for (int r = 0; r < pair_rows && i + r < end; ++r) {
+            double* out = panel.value.row(i + r) + c;
+            for (int p = 0; p < cols; ++p)
                 store_some(out + p * pack_size, value.at[r][p], count - p * pack_size);
-            }
         }
     }
     if (panel.mean == nullptr) return;
     Pack mean[cols];
     for (int p = 0; p < cols; ++p) mean[p] = load_as<Pack>(panel.mean + c + p * pack_size);
-    for (int r = 0; r < rows; ++r) {
+    for (int r = 0; r < pair_rows; ++r) {
         const Pack alpha = fill<Pack>(panel.alpha[i + r]);
         for (int p = 0; p < cols; ++p) mean[p] = madd(alpha, value.at[r][p], mean[p]);
     }
     for (int p = 0; p < cols; ++p) store(panel.mean + c + p * pack_size, mean[p]);
 }
 
-// rows i to i + rows, columns 0 to end
-template <Family family, int rows>
-KRIGE_FORMULA void panel_rows_of(const PointsView& a, index_t i, const PointsView& b, index_t end,
-                                 const MetricView& metric, const Panel& panel,
-                                 const Pack& variance) {
-    index_t c = 0;
-    for (; c + pack_size < end; c += tile_cols)
-        panel_tile<family, rows, 2>(a, i, b, c, metric, panel, variance);
-    if (c < end) panel_tile<family, rows, 1>(a, i, b, c, metric, panel, variance);
-}
-
+// rows begin to end; `lower`: of each tile the columns up to the diagonal only
 template <Family family>
-void panel_of(const PointsView& a, const PointsView& b, const MetricView& metric,
-              const Panel& panel) {
-    const Pack variance = fill<Pack>(metric.variance);
-    index_t i = 0;
-    for (; i + tile_rows <= a.count; i += tile_rows)
-        panel_rows_of<family, tile_rows>(a, i, b, b.count, metric, panel, variance);
-    for (; i < a.count; ++i) panel_rows_of<family, 1>(a, i, b, b.count, metric, panel, variance);
+void panel_of(const PointsView& a, index_t begin, index_t end, const PointsView& b,
+              const MetricView& metric, const Panel& panel, bool lower) {
+    for (index_t i = begin; i < end; i += pair_rows) {
+        const index_t last = lower && i + pair_rows < b.count ? i + pair_rows : b.count;
+        index_t c = 0;
+        for (; c + pack_size < last; c += tile_cols)
+            panel_tile<family, 2>(a, i, end, b, c, metric, panel);
+        if (c < last) panel_tile<family, 1>(a, i, end, b, c, metric, panel);
+    }
 }
 
+// alpha_i alpha_c - inverse_ic of the columns c... below i
+KRIGE_NOINLINE void edge_weights(ConstMatrix inverse, const double* alpha, index_t i, index_t c,
+                                 double* weights) {
+    for (index_t k = 0; k < tile_cols && c + k < i; ++k)
+        weights[k] = alpha[i] * alpha[c + k] - inverse(i, c + k);
+}
+
+// slopes of rows i... before `end` and columns c..., each times its weight; zero from the diagonal
+// on
 template <Family family>
-void lower_of(const PointsView& x, const MetricView& metric, index_t begin, index_t end,
-              const Panel& panel) {
+KRIGE_FORMULA Tile<Pack, pair_rows, 2> weighted_slopes(const PointsView& x,
+                                                       const MetricView& metric,
+                                                       ConstMatrix inverse, const double* alpha,
+                                                       index_t i, index_t end, index_t c) {
+    auto w = squared_distances<Pack, pair_rows, 2>(x, i, x, c, metric);
     const Pack variance = fill<Pack>(metric.variance);
-    index_t i = begin;
-    for (; i + tile_rows <= end; i += tile_rows)
-        panel_rows_of<family, tile_rows>(x, i, x, i + tile_rows, metric, panel, variance);
-    for (; i < end; ++i) panel_rows_of<family, 1>(x, i, x, i + 1, metric, panel, variance);
+    for (int r = 0; r < pair_rows; ++r) {
+        for (int p = 0; p < 2; ++p) {
+            Pack value;
+            radial<family>(w.at[r][p], variance, value, w.at[r][p]);
+        }
+    }
+    if (c + tile_cols <= i && i + pair_rows <= end) {
+        for (int r = 0; r < pair_rows; ++r) {
+            const Pack first = fill<Pack>(alpha[i + r]);
+            for (int p = 0; p < 2; ++p) {
+                const index_t column = c + p * pack_size;
+                const Pack weight = first * load_as<Pack>(alpha + column) -
+                                    load_as<Pack>(inverse.row(i + r) + column);
+                w.at[r][p] = w.at[r][p] * weight;
+            }
+        }
+        return w;
+    }
+    double weights[pair_rows][tile_cols] = {};
+    for (int r = 0; r < pair_rows && i + r < end; ++r)
+        edge_weights(inverse, alpha, i + r, c, weights[r]);
+    for (int r = 0; r < pair_rows; ++r) {
+        for (int p = 0; p < 2; ++p)
+            w.at[r][p] = w.at[r][p] * load_as<Pack>(weights[r] + p * pack_size);
+    }
+    return w;
 }
 
-// weights alpha_i alpha_c - inverse_ic of columns c... below i, zero elsewhere
-KRIGE_FORMULA void trace_weights(ConstMatrix inverse, const double* alpha, index_t i, index_t c,
-                                 Pack& w0, Pack& w1) {
-    double all[tile_cols];
-    const double* row = inverse.row(i) + c;
-    if (c + tile_cols <= i) {
-        const Pack a = fill<Pack>(alpha[i]);
-        w0 = a * load_as<Pack>(alpha + c) - load_as<Pack>(row);
-        w1 = a * load_as<Pack>(alpha + c + pack_size) - load_as<Pack>(row + pack_size);
-        return;
+// sums of one place += weighted squared differences
+template <bool categorical>
+KRIGE_FORMULA void sum_place(const Tile<Pack, pair_rows, 2>& w, const double* x, index_t i,
+                             index_t c, double weight, double* sums) {
+    Pack to[2];
+    Pack sum[2];
+    for (int p = 0; p < 2; ++p) {
+        to[p] = load_as<Pack>(x + c + p * pack_size);
+        sum[p] = load_as<Pack>(sums + p * pack_size);
     }
-    for (index_t k = 0; k < tile_cols; ++k)
-        all[k] = c + k < i ? alpha[i] * alpha[c + k] - row[k] : 0.0;
-    w0 = load_as<Pack>(all);
-    w1 = load_as<Pack>(all + pack_size);
-}
-
-template <Family family, int rows>
-KRIGE_FORMULA void trace_tile(const PointsView& x, const MetricView& metric, ConstMatrix inverse,
-                              const double* alpha, index_t i, index_t c, const Pack& variance,
-                              double* sums) {
-    Two<rows> w = squared_distances<Pack, rows, 2>(x, i, x, c, metric);
-    for (index_t r = 0; r < rows; ++r) {
-        Pack value;
-        Pack w0;
-        Pack w1;
-        trace_weights(inverse, alpha, i + r, c, w0, w1);
-        radial<family>(w.at[r][0], variance, value, w.at[r][0]);
-        radial<family>(w.at[r][1], variance, value, w.at[r][1]);
-        w.at[r][0] = w.at[r][0] * w0;
-        w.at[r][1] = w.at[r][1] * w1;
-    }
-    index_t j = 0;
-    for (; j < metric.numeric; ++j) {
-        const double* px = place(x, j);
-        const Pack b0 = load_as<Pack>(px + c);
-        const Pack b1 = load_as<Pack>(px + c + pack_size);
-        Pack s0 = load_as<Pack>(sums + j * tile_cols);
-        Pack s1 = load_as<Pack>(sums + j * tile_cols + pack_size);
-        for (index_t r = 0; r < rows; ++r) {
-            const Pack value = fill<Pack>(px[i + r]);
-            const Pack d0 = b0 - value;
-            const Pack d1 = b1 - value;
-            s0 = madd(w.at[r][0] * d0, d0, s0);
-            s1 = madd(w.at[r][1] * d1, d1, s1);
+    for (int r = 0; r < pair_rows; ++r) {
+        const Pack value = fill<Pack>(x[i + r]);
+        for (int p = 0; p < 2; ++p) {
+            if (categorical) {
+                sum[p] = madd(w.at[r][p], where_unequal(to[p], value, fill<Pack>(weight)), sum[p]);
+            } else {
+                const Pack delta = to[p] - value;
+                sum[p] = madd(w.at[r][p] * delta, delta, sum[p]);
+            }
         }
-        store(sums + j * tile_cols, s0);
-        store(sums + j * tile_cols + pack_size, s1);
     }
-    for (const index_t d = metric.d; j < d; ++j) {
-        const double* px = place(x, j);
-        const Pack b0 = load_as<Pack>(px + c);
-        const Pack b1 = load_as<Pack>(px + c + pack_size);
-        const Pack weight = fill<Pack>(metric.weight[j]);
-        Pack s0 = load_as<Pack>(sums + j * tile_cols);
-        Pack s1 = load_as<Pack>(sums + j * tile_cols + pack_size);
-        for (index_t r = 0; r < rows; ++r) {
-            const Pack value = fill<Pack>(px[i + r]);
-            s0 = madd(w.at[r][0], where_unequal(b0, value, weight), s0);
-            s1 = madd(w.at[r][1], where_unequal(b1, value, weight), s1);
-        }
-        store(sums + j * tile_cols, s0);
-        store(sums + j * tile_cols + pack_size, s1);
-    }
+    for (int p = 0; p < 2; ++p) store(sums + p * pack_size, sum[p]);
 }
 
 // Bands of four rows: within one, every column tile is finished before the next, whatever the rows
@@ -157,18 +142,15 @@ KRIGE_FORMULA void trace_tile(const PointsView& x, const MetricView& metric, Con
 template <Family family>
 void traces_of(const PointsView& x, const MetricView& metric, ConstMatrix inverse,
                const double* alpha, index_t begin, index_t end, double* sums) {
-    const Pack variance = fill<Pack>(metric.variance);
-    index_t i = begin;
-    for (; i + 4 <= end; i += 4) {
-        for (index_t c = 0; c < i + 3; c += tile_cols) {
-            for (index_t r = 0; r < 4; r += tile_rows) {
-                trace_tile<family, tile_rows>(x, metric, inverse, alpha, i + r, c, variance, sums);
+    for (index_t band = begin; band < end; band += 4) {
+        for (index_t c = 0; c < band + 3; c += tile_cols) {
+            for (index_t i = band; i < band + 4; i += pair_rows) {
+                const auto w = weighted_slopes<family>(x, metric, inverse, alpha, i, end, c);
+                for (index_t j = 0; j < metric.numeric; ++j)
+                    sum_place<false>(w, place(x, j), i, c, 0.0, sums + j * tile_cols);
+                for (index_t j = metric.numeric; j < metric.d; ++j)
+                    sum_place<true>(w, place(x, j), i, c, metric.weight[j], sums + j * tile_cols);
             }
-        }
-    }
-    for (; i < end; ++i) {
-        for (index_t c = 0; c < i; c += tile_cols) {
-            trace_tile<family, 1>(x, metric, inverse, alpha, i, c, variance, sums);
         }
     }
 }
@@ -177,7 +159,7 @@ void traces_of(const PointsView& x, const MetricView& metric, ConstMatrix invers
 
 void pair_panel(const PointsView& a, const PointsView& b, const MetricView& metric,
                 const Panel& panel) {
-#define KRIGE_ONE(family) panel_of<family>(a, b, metric, panel)
+#define KRIGE_ONE(family) panel_of<family>(a, 0, a.count, b, metric, panel, false)
     KRIGE_BY_FAMILY(metric)
 #undef KRIGE_ONE
 }
@@ -186,7 +168,7 @@ void pair_lower(const PointsView& x, const MetricView& metric, index_t begin, in
                 Matrix out) {
     Panel panel;
     panel.value = out;
-#define KRIGE_ONE(family) lower_of<family>(x, metric, begin, end, panel)
+#define KRIGE_ONE(family) panel_of<family>(x, begin, end, x, metric, panel, true)
     KRIGE_BY_FAMILY(metric)
 #undef KRIGE_ONE
 }

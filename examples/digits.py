@@ -110,11 +110,11 @@ def compare(tuners: dict[str, kt.Tuner]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "search": name,
-                "trainings": len(seen),
+                "trials": len(seen),
                 "val accuracy": max(seen),
                 "test accuracy": best.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"],
-                "suggesting (s)": float(tuner.results()["suggestion_seconds"].sum()),
-                "trials to random's best": next((i for i, s in enumerate(seen, 1) if s >= goal), "not reached"),
+                "suggest, s": float(tuner.results()["suggestion_seconds"].sum()),
+                "at random's best after": next((i for i, s in enumerate(seen, 1) if s >= goal), "not reached"),
             }
         )
     return rows

@@ -127,7 +127,7 @@ def row(name: str, tuner: kt.Tuner) -> dict[str, Any]:
     test = tuner.get_best_models()[0].evaluate(x_test, y_test, verbose=0, return_dict=True)
     return {
         "search": name,
-        "trainings": len(done),
+        "trials": len(done),
         "val recall": float(done.max()),
         **{f"test {metric}": float(test[metric]) for metric in METRICS},
     }

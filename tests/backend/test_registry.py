@@ -66,7 +66,7 @@ def test_the_name_in_code_comes_before_the_environment(monkeypatch: pytest.Monke
     assert registry.chosen() == "cuda"
 
 
-@pytest.mark.parametrize("name", ["c++", "", "gpu", "gpu"])
+@pytest.mark.parametrize("name", ["c++", "", "gpu"])
 def test_an_unknown_name_is_refused(name: str) -> None:
     with pytest.raises(
         ValueError, match=rf"^backend: expected one of auto, cpp, cuda, numpy, got '{name}'".replace("+", r"\+")

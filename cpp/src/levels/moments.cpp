@@ -7,42 +7,44 @@ namespace krige::KRIGE_LEVEL {
 namespace {
 
 static_assert(width <= widest_panel);
-constexpr int kernel_rows = lanes == 8 ? 4 : 2;
+constexpr int kernel_rows = lanes == 8 ? 8 : 4;
 
-template <Family family, bool with_slope, int vectors>
-KRIGE_FORMULA void kernel_rows_of(const PosteriorView& posterior, const CandidatePanel& panel,
-                                  index_t i, double* mean) {
+// kernel_rows observations from i on by one vector of candidates; `column` counts within the panel
+template <Family family, bool with_slope>
+KRIGE_FORMULA void kernel_tile(const PosteriorView& posterior, const CandidatePanel& panel,
+                               index_t i, index_t column, One& mean) {
     const One variance = fill<One>(posterior.metric.variance);
-    auto value = squared_distances<One, kernel_rows, vectors>(posterior.x, i, panel.candidates,
-                                                              panel.first, posterior.metric);
-    Tile<One, kernel_rows, vectors> slope;
+    auto value = squared_distances<One, kernel_rows, 1>(posterior.x, i, panel.candidates,
+                                                        panel.first + column, posterior.metric);
     for (int r = 0; r < kernel_rows; ++r) {
-        for (int v = 0; v < vectors; ++v)
-            radial<family>(value.at[r][v], variance, value.at[r][v], slope.at[r][v]);
+        One slope;
+        radial<family>(value.at[r][0], variance, value.at[r][0], slope);
+        const index_t at = (i + r) * width + column;
+        store(panel.solved + at, value.at[r][0]);
+        if (with_slope) store(panel.slope + at, slope);
+        mean = madd(fill<One>(posterior.alpha[i + r]), value.at[r][0], mean);
     }
-    One sum[vectors];
-    for (int v = 0; v < vectors; ++v) sum[v] = load_as<One>(mean + v * lanes);
-    for (int r = 0; r < kernel_rows; ++r) {
-        const One alpha = fill<One>(posterior.alpha[i + r]);
-        for (int v = 0; v < vectors; ++v) {
-            store(panel.solved + (i + r) * width + v * lanes, value.at[r][v]);
-            if (with_slope) store(panel.slope + (i + r) * width + v * lanes, slope.at[r][v]);
-            sum[v] = madd(alpha, value.at[r][v], sum[v]);
-        }
-    }
-    for (int v = 0; v < vectors; ++v) store(mean + v * lanes, sum[v]);
 }
 
-template <Family family, int vectors>
+template <Family family>
 void kernel_of(const PosteriorView& posterior, const CandidatePanel& panel, double* mean) {
-    for (index_t v = 0; v < vectors; ++v) store(mean + v * lanes, fill<One>(0.0));
-    if (panel.slope != nullptr) {
-        for (index_t i = 0; i < posterior.x.count; i += kernel_rows)
-            kernel_rows_of<family, true, vectors>(posterior, panel, i, mean);
-    } else {
-        for (index_t i = 0; i < posterior.x.count; i += kernel_rows)
-            kernel_rows_of<family, false, vectors>(posterior, panel, i, mean);
+    for (index_t column = 0; column < panel.cols; column += lanes) {
+        One sum = fill<One>(0.0);
+        if (panel.slope != nullptr) {
+            for (index_t i = 0; i < posterior.x.count; i += kernel_rows)
+                kernel_tile<family, true>(posterior, panel, i, column, sum);
+        } else {
+            for (index_t i = 0; i < posterior.x.count; i += kernel_rows)
+                kernel_tile<family, false>(posterior, panel, i, column, sum);
+        }
+        store(mean + column, sum);
     }
+}
+
+void fill_kernel(const PosteriorView& posterior, const CandidatePanel& panel, double* mean) {
+#define KRIGE_ONE(family) kernel_of<family>(posterior, panel, mean)
+    KRIGE_BY_FAMILY(posterior.metric)
+#undef KRIGE_ONE
 }
 
 template <int vectors>
@@ -59,11 +61,8 @@ void sum_of_squares(const double* solved, index_t n, double* out) {
 }
 
 template <int vectors>
-void solve_panel_of(const PosteriorView& posterior, const CandidatePanel& panel, double* mean,
+void solve_panel_of(const PosteriorView& posterior, const CandidatePanel& panel,
                     double* explained) {
-#define KRIGE_ONE(family) kernel_of<family, vectors>(posterior, panel, mean)
-    KRIGE_BY_FAMILY(posterior.metric)
-#undef KRIGE_ONE
     const index_t n = posterior.x.count;
     solve_tiles<vectors>(Rows{posterior.l.data, posterior.l.stride, 1}, posterior.reciprocal, 0, n,
                          panel.solved);
@@ -187,10 +186,11 @@ index_t panel_width() { return width; }
 
 void solve_panel(const PosteriorView& posterior, const CandidatePanel& panel, double* mean,
                  double* explained) {
+    fill_kernel(posterior, panel, mean);
     const int vectors = vectors_for(panel.cols);
-    if (vectors == 1) solve_panel_of<1>(posterior, panel, mean, explained);
-    if (vectors == 2) solve_panel_of<2>(posterior, panel, mean, explained);
-    if (vectors > 2) solve_panel_of<tile_vectors>(posterior, panel, mean, explained);
+    if (vectors == 1) solve_panel_of<1>(posterior, panel, explained);
+    if (vectors == 2) solve_panel_of<2>(posterior, panel, explained);
+    if (vectors > 2) solve_panel_of<tile_vectors>(posterior, panel, explained);
 }
 
 void panel_gradient(const PosteriorView& posterior, const CandidatePanel& panel,

@@ -8,7 +8,7 @@
 namespace krige::KRIGE_LEVEL {
 
 #if defined(__GNUC__)
-using Bits [[gnu::vector_size(lanes * 8)]] = std::int64_t;
+using Bits [[gnu::vector_size(lanes * 8)]] = std::uint64_t;
 #endif
 
 KRIGE_FORMULA vec native_root(vec x) {

@@ -202,7 +202,8 @@ py::tuple predict(const Posterior& fitted, const py::object& x) {
 }
 
 double finite_best(const py::object& best) {
-    const double out = best.cast<double>();
+    const double out = PyFloat_AsDouble(best.ptr());
+    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
     if (out - out == 0.0) return out;
     throw py::value_error("best: expected a finite number, got " + shown(best) +
                           "; pass the lowest finite y");

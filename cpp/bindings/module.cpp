@@ -15,6 +15,8 @@ py::dict build_info() {
     out["version"] = KRIGE_VERSION;
     out["compiler"] = KRIGE_COMPILER;
     out["type"] = KRIGE_BUILD_TYPE;
+    out["flags"] = KRIGE_FLAGS;
+    out["levels"] = KRIGE_LEVELS;
 #ifdef NDEBUG
     out["ndebug"] = true;
 #else

@@ -46,7 +46,7 @@ class Posterior {
     Metric metric_;
     Points points_;
     index_t stride_ = 0;
-    Buffer factor_;  // (n, stride), lower triangle
+    Buffer factor_;      // (n, stride), lower triangle
     Buffer alpha_;       // (n rounded up to 16), zero beyond n
     Buffer reciprocal_;  // (n) of the factor's diagonal
     double jitter_ = 0.0;

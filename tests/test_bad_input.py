@@ -216,7 +216,8 @@ CASES: dict[str, Case] = {
     "objective that the model is not compiled with": tunes(
         True,
         "val_accuracy",
-        r"expected val_accuracy among the metrics that the model is compiled with, got \['loss', 'mae'\]",
+        r"expected val_accuracy among the metrics that the model is compiled with, "
+        r"got \['loss', 'mae', 'val_loss', 'val_mae'\]",
         kt.errors.FatalValueError,
         validation_split=0.5,
     ),

@@ -95,6 +95,14 @@ def test_several_objectives_work_with_a_dict_and_a_history(result: Any) -> None:
         (history(), LOSS, FatalValueError, "val_loss"),
         ("0.5", LOSS, FatalTypeError, "one of float, dict, keras.callbacks.History, or a list of one of these types"),
         ({"val_loss": "high"}, LOSS, FatalTypeError, "expected a number for metric 'val_loss', got 'high'"),
+        (
+            {"val_loss": np.ones(3)},
+            LOSS,
+            FatalValueError,
+            r'one number for val_loss, got values of shape \(3,\); use.*average="macro"',
+        ),
+        (history(val_loss=[np.ones((2, 1))]), LOSS, FatalValueError, r"one number for val_loss.*\(2, 1\)"),
+        (np.ones(2), LOSS, FatalTypeError, "one of float, dict"),
         ({"a": 1.0}, create_objective(None), FatalTypeError, "a single float when `objective` is left unspecified"),
         (0.5, BOTH, FatalValueError, "got the single number 0.5"),
         ({"val_loss": 0.5}, BOTH, FatalValueError, "val_accuracy, as one of the keys"),
@@ -105,6 +113,18 @@ def test_several_objectives_work_with_a_dict_and_a_history(result: Any) -> None:
 def test_bad_results(result: Any, objective: Objective, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=f"(?s){text}"):
         executions(result, objective, "fit()")
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"val_loss": np.array([0.5]), "each": np.ones(3), "list": [1, 2]},
+        history(val_loss=[np.array([[0.5]])], each=[np.ones(3)]),
+        np.array([0.5]),
+    ],
+)
+def test_arrays_of_one_number_are_numbers_and_longer_ones_do_no_harm(result: Any) -> None:
+    assert executions(result, LOSS, "fit()")[0].metrics == {"val_loss": 0.5}
 
 
 def test_an_unspecified_objective_takes_a_dict_with_its_name() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from tests.contracts.executor import ExecutorContract
 
-from krigetuner.errors import FatalValueError
+from krigetuner.errors import FatalValueError, MissingDependency
 from krigetuner.run.executor import Executor
 from krigetuner.run.interrupts import Interrupts
 from krigetuner.run.loop import Loop
@@ -78,7 +78,9 @@ def test_an_invalid_job_does_not_end_the_search() -> None:
     assert [r.kind for r in study.reports if isinstance(r, Failed)] == ["invalid"]
 
 
-@pytest.mark.parametrize("error", [FatalValueError("stop"), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize(
+    "error", [FatalValueError("stop"), MissingDependency("pip install it"), KeyboardInterrupt(), SystemExit(3)]
+)
 def test_what_must_end_the_search_is_recorded_and_raised(error: BaseException) -> None:
     def run(context: Context) -> Outcome:
         raise error

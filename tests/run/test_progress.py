@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from krigetuner.run.progress import Progress, Shown, _picture, duration, last_line, mode_for, number
+from krigetuner.run.progress import (
+    Progress,
+    Shown,
+    _picture,
+    duration,
+    last_line,
+    mode_for,
+    number,
+    tell_interrupted,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,7 +27,8 @@ from krigetuner.run.progress import Progress, Shown, _picture, duration, last_li
     [
         (None, True, "live"),
         ("auto", True, "live"),
-        (None, False, "plain"),
+        (None, False, "quiet"),
+        ("auto", False, "quiet"),
         (1, True, "plain"),
         (2, False, "plain"),
         (True, True, "plain"),
@@ -51,8 +61,26 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[1].endswith("best 0.5 (trial 0)")
     assert lines[2] == "Trial 1 (2 of 2): units=64"
     assert lines[4] == "Trial 1 failed: ValueError: bad layer"
-    assert lines[5].endswith("all done")
+    assert lines[5].endswith("all done; best val_loss 0.5 (trial 0)")
     assert len(lines) == 6
+
+
+def test_quiet_tells_of_failures_and_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    story(Progress("quiet", Shown("val_loss")))
+    failed, closing = capsys.readouterr().out.splitlines()
+    assert failed == "Trial 1 failed: ValueError: bad layer"
+    assert closing.startswith("Search ended after ")
+    assert closing.endswith("all done; best val_loss 0.5 (trial 0)")
+
+
+def test_an_interruption_is_told_on_the_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_interrupted(["3"])
+    tell_interrupted([])
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    first, second = shown.err.splitlines()
+    assert first.startswith("Search interrupted: trial 3 was recorded as interrupted and will run first; call search()")
+    assert "every trial was recorded" in second
 
 
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import warnings
 import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.tuners.oracle_driver import drive, fail, finish, mixed, points_18
 
@@ -584,12 +585,27 @@ def test_an_oracle_is_freed() -> None:
     assert reference() is None
 
 
+def test_metrics_with_several_values() -> None:
+    oracle = random_oracle()
+    trial = oracle.create_trial("tuner0")
+    name = oracle.objective.name
+    finish(oracle, trial, {name: np.array([0.5]), "each": np.ones(3)})
+    assert oracle.trials[trial.trial_id].score == 0.5
+    assert not trial.metrics.exists("each")
+    other = oracle.create_trial("tuner0")
+    with pytest.raises(ValueError, match=f"objective: expected one number for {name}, got array"):
+        oracle.update_trial(other.trial_id, {name: np.ones(3)})
+
+
 def test_verbose() -> None:
     oracle = random_oracle()
     oracle.verbose = "auto"
     assert oracle.verbose == 1
     oracle.verbose = 0
     assert oracle.verbose == 0
+    for wrong in ("loud", -1, 0.5):
+        with pytest.raises(ValueError, match=r'verbose: expected "auto", 0, 1 or 2, got'):
+            oracle.verbose = wrong
 
 
 def test_trial_face(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from krigetuner.errors import FatalTypeError, FatalValueError
 from krigetuner.run.messages import Execution
+from krigetuner.run.plain import scalar
 from krigetuner.trial.objective import DefaultObjective, MultiObjective, Objective
 
 KINDS = "one of float, dict, keras.callbacks.History, or a list of one of these types"
@@ -28,7 +29,7 @@ def executions(results: Any, objective: Objective, source: str) -> tuple[Executi
     Raises:
         FatalTypeError: None, an unsupported type, a metric that is not a number, or no single number although the
             objective was left unspecified.
-        FatalValueError: the objective is not there; the message lists what is. A list is empty.
+        FatalValueError: the objective is not there; the message lists what is. It has several values. A list is empty.
     """
     if isinstance(results, list | tuple):
         if not results:
@@ -44,23 +45,27 @@ def _execution(result: Any, objective: Objective, source: str) -> Execution:
         raise FatalTypeError(
             f"The return value of {source} is None; expected {KINDS}. Did you forget to return the metrics?"
         )
-    if isinstance(result, numbers.Real):
+    number = number_of(result) if isinstance(result, numbers.Real) or hasattr(result, "shape") else None
+    if number is not None:
         if isinstance(objective, MultiObjective):
             raise FatalValueError(
                 f"{source}: expected a dict or a History with {names_of(objective)}, got the single number {result!r}; "
                 "a search with several objectives needs each of them by name"
             )
-        return Execution({objective.name: float(result)})
+        return Execution({objective.name: number})
     if isinstance(objective, DefaultObjective) and not (isinstance(result, Mapping) and objective.name in result):
         raise FatalTypeError(
             f"Expected the return value of {source} to be a single float when `objective` is left unspecified, got "
             f"{result!r} of type {type(result).__name__}; return a number or give the tuner an objective"
         )
     if isinstance(result, Mapping):
-        metrics = _numbers(result, source)
+        metrics = _numbers(result, objective, source)
         _require(metrics, objective, f"the returned dictionary from {source}", "as one of the keys")
         return Execution(_with_total(metrics, objective))
     if is_history(result):
+        for name, column in result.history.items():
+            for value in column:
+                refuse_several(name, value, objective)
         return best_epoch(epochs_of(result), objective, f"the History from {source}")
     raise FatalTypeError(
         f"Expected the return value of {source} to be {KINDS}, got {result!r} of type {type(result).__name__}"
@@ -82,6 +87,7 @@ def epochs_of(history: Any) -> list[tuple[int, dict[str, float]]]:
     """The epochs of a History: number and metrics.
 
     A metric that has fewer values than there are epochs (validation_freq) belongs to every second, third, ... epoch.
+    One with several values per epoch (one per class) is left out.
     """
     columns: dict[str, Sequence[Any]] = dict(history.history)
     length = max((len(c) for c in columns.values()), default=0)
@@ -91,9 +97,33 @@ def epochs_of(history: Any) -> list[tuple[int, dict[str, float]]]:
     for name, column in columns.items():
         stride = length // max(len(column), 1)
         for i, value in enumerate(column):
-            if isinstance(value, numbers.Real) or getattr(value, "ndim", 1) == 0:
-                rows[(i + 1) * stride - 1][1][name] = float(value)
+            number = number_of(value)
+            if number is not None:
+                rows[(i + 1) * stride - 1][1][name] = number
     return rows
+
+
+def number_of(value: Any) -> float | None:
+    """What was logged as a number; None for several numbers, and for what is none."""
+    try:
+        return scalar(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def refuse_several(name: str, value: Any, objective: Objective) -> None:
+    """Refuses an objective that has several values where it needs one.
+
+    Raises:
+        FatalValueError: `name` is the objective, and `value` an array, a tensor or a list of several numbers.
+    """
+    several = isinstance(value, list | tuple) or hasattr(value, "shape")
+    if several and name in names_of(objective) and number_of(value) is None:
+        shape = tuple(int(n) for n in getattr(value, "shape", (len(value),)))
+        raise FatalValueError(
+            f"objective: expected one number for {name}, got values of shape {shape}; use a metric with one value, "
+            'such as F1Score(average="macro")'
+        )
 
 
 def best_epoch(epochs: Sequence[tuple[int, Mapping[str, float]]], objective: Objective, source: str) -> Execution:
@@ -117,17 +147,21 @@ def rank(value: float, direction: str | None) -> tuple[int, float]:
     return (1, 0.0) if loss == math.inf else (2, 0.0)
 
 
-def _numbers(result: Mapping[Any, Any], source: str) -> dict[str, float]:
-    """The metrics of a dict as floats."""
+def _numbers(result: Mapping[Any, Any], objective: Objective, source: str) -> dict[str, float]:
+    """The metrics of a dict as floats; those with several values are left out."""
     metrics: dict[str, float] = {}
     for name, value in result.items():
         try:
-            metrics[str(name)] = float(value)
+            number = scalar(value)
         except (TypeError, ValueError):
             raise FatalTypeError(
                 f"{source}: expected a number for metric {name!r}, got {value!r} of type {type(value).__name__}; "
                 "return one number per metric"
             ) from None
+        if number is None:
+            refuse_several(str(name), value, objective)
+        else:
+            metrics[str(name)] = number
     return metrics
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
 
-from krigetuner.adapters.function import advice, names_of
+from krigetuner.adapters.function import advice, names_of, number_of, refuse_several
 from krigetuner.errors import FailedTrialError, FatalTypeError, FatalValueError, MissingDependency
 from krigetuner.trial.objective import Objective
 
@@ -184,31 +185,57 @@ def check_validation(objective: Objective, fit_kwargs: Mapping[str, Any]) -> Non
         FatalValueError: neither validation_data nor validation_split is among the arguments of `fit`.
     """
     wanted = [name for name in names_of(objective) if name.startswith("val_")]
-    if wanted and fit_kwargs.get("validation_data") is None and not fit_kwargs.get("validation_split"):
+    if wanted and not has_validation(fit_kwargs):
         raise FatalValueError(
             f"objective: expected validation data for {', '.join(wanted)}, got neither validation_data nor "
             f"validation_split in search(){advice(wanted, [])}"
         )
 
 
-def check_metrics(objective: Objective, model: Any, callbacks: Sequence[Any]) -> None:
-    """Refuses an objective that the compiled model cannot produce, where that can be known before the first epoch.
+def has_validation(fit_kwargs: Mapping[str, Any]) -> bool:
+    """Whether the arguments of a fit bring validation data."""
+    return fit_kwargs.get("validation_data") is not None or bool(fit_kwargs.get("validation_split"))
+
+
+def check_metrics(objective: Objective, model: Any, callbacks: Sequence[Any], validation: bool) -> None:
+    """Refuses an objective that the training will not log, where that can be known before the first epoch.
 
     It cannot for several outputs, for a model with its own training step, and when a callback of the user's may add to
     the logs; the first epoch's logs tell then.
 
+    Args:
+        objective: of the search.
+        model: compiled.
+        callbacks: the user's.
+        validation: whether there are validation data.
+
     Raises:
-        FatalValueError: the message lists the metrics that there are.
+        FatalValueError: the message lists the names that will be in the logs.
     """
-    known = compiled_names(model)
-    if known is None or any(not type(c).__module__.startswith("keras.") for c in callbacks):
+    known, added = compiled_names(model), logged_by(callbacks)
+    if known is None or added is None:
         return
-    missing = [name for name in names_of(objective) if name.removeprefix("val_") not in known]
+    logged = known | added | ({f"val_{name}" for name in known} if validation else set())
+    missing = [name for name in names_of(objective) if name not in logged]
     if missing:
+        similar = [close for name in missing for close in difflib.get_close_matches(name, sorted(logged), 1)]
+        hint = f"; did you mean {', '.join(map(repr, similar))}?" if similar else ""
         raise FatalValueError(
             f"objective: expected {', '.join(missing)} among the metrics that the model is compiled with, got "
-            f"{sorted(known)}; compile the model with that metric, or name one of these"
+            f"{sorted(logged)}; compile the model with that metric, or name one of these{hint}"
         )
+
+
+def logged_by(callbacks: Sequence[Any]) -> set[str] | None:
+    """What callbacks add to the logs of an epoch; None where one may add anything."""
+    names: set[str] = set()
+    for callback in callbacks:
+        kind = type(callback)
+        if not kind.__module__.startswith("keras.") or kind.__name__ == "LambdaCallback":
+            return None
+        if kind.__name__ in {"LearningRateScheduler", "ReduceLROnPlateau"}:
+            names.add("learning_rate")
+    return names
 
 
 def compiled_names(model: Any) -> set[str] | None:
@@ -222,12 +249,15 @@ def compiled_names(model: Any) -> set[str] | None:
     except (TypeError, ValueError):  # compiled with objects that cannot be serialised
         return None
     names = {"loss", *(m.name for m in model.metrics if m.name not in {"loss", "compile_metrics"})}
-    for argument, prefixes in (("metrics", ("",)), ("weighted_metrics", ("", "weighted_"))):
+    seen: list[str] = []
+    for argument, prefix in (("metrics", ""), ("weighted_metrics", "weighted_")):
         for metric in _listed(config.get(argument)):
             name = _metric_name(metric)
             if name is None:
                 return None
-            names |= {prefix + name for prefix in prefixes}
+            name = prefix + name if name in seen else name  # Keras tells the second one of a name apart
+            seen.append(name)
+            names.add(name if seen.count(name) == 1 else f"{name}_{seen.count(name) - 1}")
     return names
 
 
@@ -246,12 +276,15 @@ def _metric_name(config: Any) -> str | None:
     return None
 
 
-def check_epoch(objective: Objective, metrics: Mapping[str, float], fit_kwargs: Mapping[str, Any]) -> None:
-    """Refuses an objective that is not among the first epoch's metrics.
+def check_epoch(objective: Objective, logs: Mapping[str, Any], fit_kwargs: Mapping[str, Any]) -> None:
+    """Refuses an objective that is not among the first epoch's metrics, or has several values there.
 
     Raises:
         FatalValueError: the message lists what is there.
     """
+    for name, value in logs.items():
+        refuse_several(name, value, objective)
+    metrics = [name for name, value in logs.items() if number_of(value) is not None]
     if int(np.size(fit_kwargs.get("validation_freq", 1))) != 1 or fit_kwargs.get("validation_freq", 1) != 1:
         return
     missing = [name for name in names_of(objective) if name not in metrics]

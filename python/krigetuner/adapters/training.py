@@ -13,7 +13,8 @@ from typing import Any
 
 from krigetuner.adapters.checkpoints import Checkpoints
 from krigetuner.adapters.context import TrialContext
-from krigetuner.adapters.function import executions, is_history, rank
+from krigetuner.adapters.function import executions, is_history, number_of, rank
+from krigetuner.run.plain import scalar
 from krigetuner.trial.objective import Objective
 
 COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
@@ -44,7 +45,7 @@ class Training:
         self.epochs: list[tuple[int, dict[str, float]]] = []
         self.best: float | None = None
         self.fits = 0
-        self.after_epoch: Callable[[Mapping[str, float]], None] | None = None
+        self.after_epoch: Callable[[Mapping[str, Any]], None] | None = None
         self._finished: list[Any] = []
         self._callbacks: Sequence[Any] = ()
         self._unfilled = False
@@ -132,10 +133,11 @@ class Training:
     def epoch_end(self, model: Any, epoch: int, logs: Mapping[str, Any]) -> None:
         """Reports an epoch, and saves what must not be lost."""
         step = epoch if self.fits <= 1 else (self.epochs[-1][0] + 1 if self.epochs else 0)
-        metrics = {name: float(value) for name, value in logs.items() if getattr(value, "ndim", 0) == 0}
+        numbers = {name: number_of(value) for name, value in logs.items()}
+        metrics = {name: value for name, value in numbers.items() if value is not None}
         self.epochs.append((step, metrics))
         if self.after_epoch is not None:
-            self.after_epoch(metrics)
+            self.after_epoch(logs)
         better = self._is_better(metrics)
         if self.context is not None:
             self.context.report(step, metrics)
@@ -188,13 +190,15 @@ def _counters(callback: Any) -> dict[str, Any]:
 def _plain(result: Any) -> Any:
     """A result as plain data."""
     if is_history(result):
-        columns = {name: [float(v) for v in column] for name, column in result.history.items()}
+        columns = {name: [number_of(v) for v in column] for name, column in result.history.items()}
+        columns = {name: column for name, column in columns.items() if None not in column}
         return {"history": columns, "epoch": [int(e) for e in result.epoch]}
     if isinstance(result, Mapping):
-        return {"metrics": {str(name): float(value) for name, value in result.items()}}
+        numbers = {str(name): scalar(value) for name, value in result.items()}
+        return {"metrics": {name: value for name, value in numbers.items() if value is not None}}
     if isinstance(result, list | tuple):
         return [_plain(r) for r in result]
-    return float(result)
+    return scalar(result)
 
 
 def _restored(data: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,24 @@ now = time.time
 """Seconds since 1970."""
 
 
+def scalar(value: Any) -> float | None:
+    """A number as float, from a number, an array or a tensor with one element, or a list of one number.
+
+    Returns:
+        None where there are several numbers, or none, as of a metric that has one value per class.
+
+    Raises:
+        TypeError, ValueError: it holds no numbers.
+    """
+    if isinstance(value, list | tuple):
+        numbers = [scalar(v) for v in value]
+        return numbers[0] if len(numbers) == 1 else None
+    shape = getattr(value, "shape", ())
+    if not len(shape):
+        return float(value)
+    return float(value[(0,) * len(shape)]) if math.prod(shape) == 1 else None
+
+
 def metrics(given: Mapping[str, Any]) -> dict[str, float]:
     """Metrics as floats; numpy scalars and one-element tensors are welcome.
 
@@ -22,12 +41,15 @@ def metrics(given: Mapping[str, Any]) -> dict[str, float]:
     result: dict[str, float] = {}
     for name, value in given.items():
         try:
-            result[text(str(name))] = float(value)
+            number = scalar(value)
         except (TypeError, ValueError):
+            number = None
+        if number is None:
             raise TypeError(
                 f"metrics: expected a number for {name!r}, got {type(value).__name__} ({value!r:.80}); "
                 "report scalars only"
-            ) from None
+            )
+        result[text(str(name))] = number
     return result
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
 
-Mode = Literal["silent", "plain", "live"]
+Mode = Literal["silent", "quiet", "plain", "live"]
 
 
 @dataclass
@@ -43,7 +43,8 @@ class Progress:
     """Takes the news of a search and shows them.
 
     Args:
-        mode: "silent", "plain" (one line per trial), or "live" (rich's live display).
+        mode: "silent", "quiet" (why trials failed, and one line at the end), "plain" (two lines per trial), or "live"
+            (rich's live display).
         shown: the figures to begin with.
     """
 
@@ -80,7 +81,7 @@ class Progress:
         result = f"{s.objective} {number(score)}" if score is not None else status.lower()
         best = "" if s.best_score is None else f"; best {number(s.best_score)} (trial {s.best_trial})"
         reason = last_line(message)
-        if self.mode != "silent":
+        if self.mode in {"plain", "live"}:
             self._print(f"Trial {s.trial_id} {result} after {took}{best}")
         if reason and self.mode != "silent":
             self._print(f"Trial {s.trial_id} {status.lower()}: {reason}")
@@ -96,8 +97,9 @@ class Progress:
             self._live.stop()
             self._live = None
         if reason and self.mode != "silent":
-            elapsed = duration(time.monotonic() - self.shown.began)
-            self._print(f"Search ended after {elapsed}: {reason}")
+            s = self.shown
+            best = "" if s.best_score is None else f"; best {s.objective} {number(s.best_score)} (trial {s.best_trial})"
+            self._print(f"Search ended after {duration(time.monotonic() - s.began)}: {reason}{best}")
 
     def _print(self, line: str) -> None:
         if self._live is not None:
@@ -107,12 +109,12 @@ class Progress:
 
 
 def mode_for(verbose: Any) -> Mode:
-    """The mode for `search(verbose=...)`: None or "auto" is live where that can be seen, 0 silent, else plain lines.
+    """The mode for `search(verbose=...)`: None or "auto" is live where that can be seen and quiet elsewhere, 0 silent.
 
     With an explicit 1 or 2 the training writes its own lines, which a live display would not stand.
     """
     if verbose is None or verbose == "auto":
-        return "live" if _is_interactive() else "plain"
+        return "live" if _is_interactive() else "quiet"
     return "plain" if int(verbose) else "silent"
 
 
@@ -120,6 +122,18 @@ def _is_interactive() -> bool:
     if "ipykernel" in sys.modules:
         return find_spec("ipywidgets") is not None  # rich draws with it in notebooks
     return bool(getattr(sys.stdout, "isatty", lambda: False)())
+
+
+def tell_interrupted(trial_ids: Sequence[str]) -> None:
+    """Says on the standard error what has become of an interrupted search, and how to go on.
+
+    Args:
+        trial_ids: of the trials that ran.
+    """
+    trials = ", ".join(f"trial {t}" for t in trial_ids)
+    kept = f"{trials} was recorded as interrupted and will run first" if trials else "every trial was recorded"
+    line = f"Search interrupted: {kept}; call search() again, or run the script again without overwrite=True, to go on"
+    print(line, file=sys.stderr, flush=True)
 
 
 def show(text: str) -> None:

@@ -35,6 +35,12 @@ _MIN = """
     mean sum
 """
 
+_TELLING_NOTHING = "score mean sum ce dice tversky circle ctc poisson"
+"""Names that are known alone, but not as the end of another one: a Brier score is small when good."""
+
+_TURNED = {"neg", "negative", "minus", "inverse"}
+"""Words after which a known name means the opposite: neg_mae."""
+
 
 def _plain(name: str) -> str:
     return name.replace("_", "").lower()
@@ -44,6 +50,7 @@ _DIRECTIONS: dict[str, Direction] = {
     **dict.fromkeys(map(_plain, _MAX.split()), "max"),
     **dict.fromkeys(map(_plain, _MIN.split()), "min"),
 }
+_ENDS = {name: way for name, way in _DIRECTIONS.items() if name not in map(_plain, _TELLING_NOTHING.split())}
 
 
 def infer_metric_direction(metric: Any) -> Direction | None:
@@ -51,7 +58,7 @@ def infer_metric_direction(metric: Any) -> Direction | None:
 
     Args:
         metric: a name as it appears in Keras' logs, or a Keras metric or loss: object, class or function. The name of
-            one output's metric, `<output>_loss` or `<output>_accuracy`, is known too.
+            one output's metric, such as `<output>_loss` or `<output>_mean_absolute_error`, is known too.
     """
     if not isinstance(metric, str):
         return _of_object(metric)
@@ -61,9 +68,17 @@ def infer_metric_direction(metric: Any) -> Direction | None:
         found = _DIRECTIONS.get(_plain(candidate))
         if found is not None:
             return found
-    if numberless.endswith(("_accuracy", "_acc")):
-        return "max"
-    return "min" if numberless.endswith("_loss") else None
+    return _of_end(numberless.split("_"))
+
+
+def _of_end(words: list[str]) -> Direction | None:
+    """The direction of a name whose last words are a known one, the longest that is."""
+    for start in range(1, len(words)):
+        found = _ENDS.get(_plain("".join(words[start:])))
+        if found is not None:
+            turned = words[start - 1] == "at" or not _TURNED.isdisjoint(word.lower() for word in words[:start])
+            return None if turned else found  # what is measured "at" a recall need not be a recall
+    return None
 
 
 def _of_object(metric: Any) -> Direction | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from krigetuner.run.loop import Loop
-from krigetuner.run.progress import Progress, Shown, mode_for, show
+from krigetuner.run.progress import Progress, Shown, mode_for, show, tell_interrupted
 from krigetuner.run.sequential import SequentialExecutor
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial.trial import TrialRecord
@@ -100,10 +100,12 @@ class BaseTuner:
 
         Args:
             *fit_args: for `run_trial`, such as the training data.
-            **fit_kwargs: for `run_trial`; `verbose` also sets how much is shown: 0 nothing, left out a live display.
+            **fit_kwargs: for `run_trial`; `verbose` also sets how much is shown: 0 nothing, 1 or 2 two lines per trial;
+                left out or "auto" a live display in terminals and notebooks, elsewhere failures and a closing line.
 
         Raises:
             RuntimeError: too many trials failed one after the other.
+            ValueError: `verbose` is none of those.
             FatalError: user code asked for the end of the search.
         """
         if type(self).run_trial is BaseTuner.run_trial:
@@ -114,7 +116,7 @@ class BaseTuner:
         study = TunerStudy(self, fit_args, fit_kwargs, progress)
         self.oracle._begin_search()
         self.on_search_begin()
-        reason = "interrupted; run the search again to go on"
+        reason = ""
         progress.open()
         try:
             reason = Loop(study, SequentialExecutor()).run()
@@ -123,6 +125,8 @@ class BaseTuner:
             raise
         finally:
             progress.close(reason)
+            if not reason:  # KeyboardInterrupt, SystemExit
+                tell_interrupted(study.interrupted)
         self.on_search_end()
 
     def _progress(self, fit_kwargs: Mapping[str, Any]) -> Progress:
@@ -138,7 +142,8 @@ class BaseTuner:
         """Base of the seeds of one attempt's training; None when the user gave no seed."""
         if not self.oracle.seed_given:
             return None
-        words = [abs(int(self.oracle.seed)), record.number, record.failures]
+        seed = int(self.oracle.seed)
+        words = [abs(seed), record.number, record.failures, int(seed < 0)]
         return int(np.random.SeedSequence(words).generate_state(1)[0])
 
     def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:

@@ -52,6 +52,22 @@ def real_number(name: str, value: Any, least: float, advice: str, above: bool = 
     return float(value)
 
 
+def verbosity(verbose: Any) -> int:
+    """`verbose` as a whole number; 1 for "auto" and None.
+
+    Raises:
+        ValueError: it is neither "auto" nor a whole number of at least 0.
+    """
+    if verbose is None or (isinstance(verbose, str) and verbose == "auto"):
+        return 1
+    if not isinstance(verbose, numbers.Integral) or verbose < 0:
+        raise ValueError(
+            f'verbose: expected "auto", 0, 1 or 2, got {verbose!r}; 0 shows nothing, 1 and 2 lines for every trial, '
+            '"auto" what suits the terminal'
+        )
+    return int(verbose)
+
+
 def seed_or_random(seed: Any) -> int:
     """The seed as an int; a random one for None. 0 is a seed like any other."""
     given = whole_number("seed", seed, None, "leave it out for a random one")

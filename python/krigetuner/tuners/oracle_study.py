@@ -89,7 +89,7 @@ class OracleStudy(OracleInternals):
 
     @verbose.setter
     def verbose(self, value: int | str) -> None:
-        self._verbose = 1 if value == "auto" else int(value)
+        self._verbose = options.verbosity(value)
 
     # --- the search space
 

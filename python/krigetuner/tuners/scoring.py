@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from krigetuner.run import policy
+from krigetuner.run import plain, policy
 from krigetuner.trial.metrics import MetricsTracker
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialStatus
@@ -26,11 +26,15 @@ def reported(metrics: Any, objective: Objective) -> dict[str, float]:
 
     Raises:
         TypeError: they are neither.
-        ValueError: the objective is not among them.
+        ValueError: the objective is not among them, or has several values; other metrics with several are left out.
     """
     if not isinstance(metrics, Mapping):
         metrics = {objective.name: metrics}
-    numbers = {str(name): _number(name, value) for name, value in metrics.items()}
+    given = {str(name): _number(name, value) for name, value in metrics.items()}
+    for name in names_of(objective):
+        if name in given and given[name] is None:
+            raise ValueError(f"objective: expected one number for {name}, got {metrics[name]!r:.80}; report one number")
+    numbers = {name: value for name, value in given.items() if value is not None}
     if objective.has_value(numbers):
         numbers[objective.name] = float(objective.get_value(numbers))
     elif objective.name not in numbers:
@@ -48,9 +52,10 @@ def missing(objective: Objective, found: Iterable[str]) -> ValueError:
     )
 
 
-def _number(name: object, value: Any) -> float:
+def _number(name: object, value: Any) -> float | None:
+    """The metric as a float, None where it has several values."""
     try:
-        return float(value)
+        return plain.scalar(value)
     except (TypeError, ValueError):
         raise TypeError(f"metrics: expected a number for {name!r}, got {value!r:.80}; report scalars only") from None
 

@@ -50,6 +50,9 @@ class TunerStudy:
         tuner: whose hooks and oracle are used.
         args, kwargs: of `search`, handed on to `run_trial`.
         progress: where news are shown.
+
+    Attributes:
+        interrupted: ids of the trials that the search's end cut short.
     """
 
     def __init__(self, tuner: Host, args: tuple[Any, ...], kwargs: Mapping[str, Any], progress: Progress) -> None:
@@ -58,6 +61,7 @@ class TunerStudy:
         self._kwargs = kwargs
         self._progress = progress
         self._trials: dict[int, Trial] = {}
+        self.interrupted: list[str] = []
 
     def next_job(self, slot: int) -> Job | Wait | Done:
         """Asks the oracle for a trial and makes a job of it."""
@@ -114,6 +118,7 @@ class TunerStudy:
             self._end(trial)
         elif report.kind in {"fatal", "interrupted"}:
             oracle.interrupt_trial(trial.trial_id, report.message)
+            self.interrupted.append(trial.trial_id)
             self._progress.ended(TrialStatus.INTERRUPTED, None, report.message if report.kind == "fatal" else None)
         else:
             trial.executions = []

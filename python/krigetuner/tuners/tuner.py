@@ -21,6 +21,7 @@ from krigetuner.tuners.hooks import Hooks
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
 
+VALIDATION = {"validation_data", "validation_split"}
 KEPT = 10
 """With keep_checkpoints="best", the weights of so many of the best trials are kept."""
 
@@ -178,10 +179,11 @@ class Tuner(BaseTuner):
         own = history_keywords(self.hypermodel.fit)
         if own is None:  # fit may compute the objective itself; what it returns is checked
             return
-        if not own & {"validation_data", "validation_split"}:
+        if not own & VALIDATION:
             adapter.check_validation(objective, kwargs)
         if "callbacks" not in own:
-            adapter.check_metrics(objective, model, callbacks)
+            validation = adapter.has_validation(kwargs) or bool(own & VALIDATION)
+            adapter.check_metrics(objective, model, callbacks, validation)
         if "validation_freq" not in own:
             training.after_epoch = lambda metrics: adapter.check_epoch(objective, metrics, kwargs)
 

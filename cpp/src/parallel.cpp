@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdlib>
 #include <exception>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -63,7 +62,7 @@ void run_tasks(index_t count, void (*task)(void*, index_t), void* context) {
     try {
         while (static_cast<index_t>(others.size()) < wanted - 1)
             others.emplace_back([&region] { region.work(); });
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {
         // the system gives no more threads: go on with those that started
     }
     region.work();

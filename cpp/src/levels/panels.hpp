@@ -47,6 +47,8 @@ KRIGE_STATIC void transpose(vec (&x)[lanes]) {
 KRIGE_STATIC void transpose(vec (&)[lanes]) {}
 #endif
 
+KRIGE_STATIC index_t smaller(index_t a, index_t b) { return a < b ? a : b; }
+
 // panel (rows of it) := element (r, k) at source[r * row + k], for lanes rows, k < depth
 KRIGE_STATIC void pack_lanes(const double* source, index_t row, index_t depth, double* panel) {
     index_t k = 0;
@@ -126,16 +128,17 @@ KRIGE_NOINLINE static inline void unpack_rows(const double* panel, index_t rows,
 // to the diagonal, zero beyond it and below the last row.
 KRIGE_NOINLINE static inline void pack_lower(Rows a, index_t before, index_t rows, double* panel) {
     for (index_t r = 0; r < width; r += lanes) {
-        const index_t depth = before + r;
+        const index_t end = rows <= r ? 0 : before + smaller(r + lanes, rows);  // of the columns
         index_t k = 0;
         if (a.step == 1 && r + lanes <= rows) {
-            pack_lanes(a.data + r * a.row, a.row, depth, panel + r);
-            k = depth;
+            k = before + r;
+            pack_lanes(a.data + r * a.row, a.row, k, panel + r);
         }
-        for (; k < before + width; ++k)
+        for (; k < end; ++k)
             for (index_t i = r; i < r + lanes; ++i)
                 panel[k * width + i] =
                     i < rows && k <= before + i ? a.data[i * a.row + k * a.step] : 0;
+        for (; k < before + width; ++k) store(panel + k * width + r, broadcast(0));
     }
 }
 
@@ -153,7 +156,6 @@ KRIGE_NOINLINE static inline void unpack_lower(const double* panel, index_t befo
     }
 }
 
-KRIGE_STATIC index_t smaller(index_t a, index_t b) { return a < b ? a : b; }
 KRIGE_STATIC index_t round_up(index_t n, index_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
 }

@@ -108,7 +108,7 @@ def read_only_directory(path: Path) -> None:
         if not locked.exists():
             pytest.skip("this user may write everywhere")
     one = oracle()
-    with pytest.raises(StoreError, match=r"study\.sqlite: expected .*, got .*; "):
+    with pytest.raises(StoreError, match=r"project: expected .*, got .*; choose another directory="):
         one._set_project_dir(locked, "project")
     assert trial_of(one, 1.0).status == "COMPLETED"
 

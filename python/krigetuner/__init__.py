@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from krigetuner import config, errors, oracles, tuners
+    from krigetuner import config, engine, errors, oracles, tuners
     from krigetuner.errors import FailedTrialError, KrigeTunerWarning
     from krigetuner.space.recorder import HyperParameters
     from krigetuner.trial.objective import Objective
@@ -39,6 +39,7 @@ __all__ = [
     "Tuner",
     "__version__",
     "config",
+    "engine",
     "errors",
     "oracles",
     "show_versions",

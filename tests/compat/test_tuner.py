@@ -38,7 +38,11 @@ def test_the_same_arguments_in_the_same_order_with_the_same_defaults(theirs: Any
 
 def test_base_tuner_has_the_same_arguments(theirs: Any) -> None:
     reference = list(inspect.signature(theirs.engine.base_tuner.BaseTuner.__init__).parameters.values())
-    ours = [p for p in inspect.signature(kt.BaseTuner.__init__).parameters.values() if p.name != "storage"]
+    ours = [
+        p
+        for p in inspect.signature(kt.BaseTuner.__init__).parameters.values()
+        if p.name not in ("storage", "durability")
+    ]
     assert [(p.name, p.default) for p in ours] == [(p.name, p.default) for p in reference]
 
 

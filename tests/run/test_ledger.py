@@ -369,6 +369,33 @@ def test_history_is_renewed_only_where_something_happened() -> None:
     assert all(a is b for a, b in zip(first, third, strict=False))
 
 
+def test_a_redefined_space_leaves_earlier_trials_outside(path: Path) -> None:
+    class Counting(Space):
+        looks = 0
+
+        def contains(self, values: Mapping[str, Any]) -> bool:
+            self.looks += 1
+            return super().contains(values)
+
+    ledger = opened(DatabaseStore(path))
+    for x in (0.25, 0.75, 3.0):  # the last was never legal, and is not to be blamed on a change
+        complete(ledger, {"x": x}, x)
+    wide, narrow = Counting(space().parameters), Counting(space(0.5).parameters)
+    assert ledger.placement(wide).outside == set()
+    ledger.grow_space([config("x", high=0.5)], replaces=["x"])
+    ledger.asked({"x": 4.0}, RANDOM)
+    given = ledger.asked({"x": 0.125}, Origin("given"), counted=False)
+    placement = ledger.placement(narrow)
+    assert (placement.outside, placement.outside_counted, narrow.looks) == ({1, 2}, 2, 5)
+    ledger.finished(given.number, [Execution({"val_loss": 1.0})], {"val_loss": 1.0}, 1, 1.0, None, {"x": 0.0625})
+    assert (ledger.placement(narrow).outside, narrow.looks) == ({1, 2}, 6)
+    ledger.close()
+    again = Ledger(DatabaseStore(path))
+    assert again.placement(narrow).outside == {1, 2}
+    assert again.placement(wide).outside == {2}
+    again.close()
+
+
 def test_an_infinitely_bad_score_is_the_worst_loss_and_a_waiting_trial_counts_as_running() -> None:
     ledger, here = opened(), space()
     complete(ledger, {"x": 0.1}, math.inf)

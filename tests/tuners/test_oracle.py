@@ -420,13 +420,22 @@ def test_enqueued_names_may_be_discovered_later() -> None:
     assert oracle.results()["batch_size"].tolist() == [64]
 
 
-def test_enqueued_names_that_nobody_asks_for_are_reported() -> None:
+def test_enqueued_names_that_a_known_space_lacks_are_reported_at_once_and_once() -> None:
     oracle = random_oracle()
+    text = r"enqueue: expected names among \['a', 'b', 'c'\], got \['lerning_rate'\]"
+    with pytest.warns(KrigeTunerWarning, match=text):
+        oracle.enqueue({"a": 2, "lerning_rate": 0.1})
+    drive(oracle, 1)
+
+
+def test_enqueued_names_that_nobody_asks_for_are_reported() -> None:
+    oracle = RandomSearchOracle(MIN, 3)
     oracle.enqueue({"a": 2, "lerning_rate": 0.1})
-    with pytest.warns(
-        KrigeTunerWarning, match=r"enqueue: expected names that the code asks for, got \['lerning_rate'\]"
-    ):
-        drive(oracle, 1)
+    trial = oracle.create_trial("t")
+    trial.hyperparameters.Int("a", 1, 3)
+    text = r"enqueue: expected names that the code asks for, got \['lerning_rate'\]"
+    with pytest.warns(KrigeTunerWarning, match=text):
+        finish(oracle, trial, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -491,8 +500,83 @@ def test_the_table_of_results() -> None:
     assert table["seconds"].notna().tolist() == [True, True, False]
 
 
-def test_the_table_of_no_trials_is_empty() -> None:
-    assert len(random_oracle().results()) == 0
+def test_the_table_of_no_trials_is_empty_and_has_all_columns() -> None:
+    table = random_oracle().results()
+    assert len(table) == 0
+    assert list(table.columns) == [
+        "trial_id", "status", "score", "best_step", "suggestion_seconds", "seconds", "executions", "score_std",
+        "in_space", "message", "a", "b", "c",
+    ]  # fmt: skip
+    for name in ("score", "suggestion_seconds", "seconds", "score_std"):
+        assert table[name].dtype == float
+
+
+def test_the_table_shows_spread_and_reasons() -> None:
+    oracle = random_oracle(max_consecutive_failed_trials=None)
+    trial = oracle.create_trial("t")
+    trial.executions = [Execution({"loss": 1.0}), Execution({"loss": 2.0}), Execution({"loss": 4.5})]
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    finish(oracle, oracle.create_trial("t"), 1.0)
+    fail(oracle, oracle.create_trial("t"), "FAILED", "too large\nby far")
+    frames = 'Traceback (most recent call last):\n  File "f.py", line 1, in f\n    g()\n'
+    fail(oracle, oracle.create_trial("t"), "FAILED", frames + "ValueError: a bad layer\nuse another")
+    oracle.add_observation({"a": 1}, 3.0)
+    table = oracle.results()
+    assert table["executions"].tolist() == [3, 1, 0, 0, 1]
+    assert table["score_std"][0] == pytest.approx(np.std([1.0, 2.0, 4.5], ddof=1))
+    assert table["score_std"][1:].isna().all()
+    assert table["message"].dropna().to_dict() == {2: "too large", 3: "ValueError: a bad layer"}
+    assert table["in_space"].tolist() == [True] * 5
+    assert table["suggestion_seconds"].isna().tolist() == [False] * 4 + [True]
+    assert table["seconds"].dtype == float
+
+
+def test_the_history_has_every_epoch_and_every_execution() -> None:
+    oracle = random_oracle()
+    trial = oracle.create_trial("t")
+    for execution in range(2):
+        for epoch in range(3):
+            oracle.report(trial.trial_id, epoch, {"loss": epoch + 10.0 * execution, "step": 1.0}, execution)
+    trial.executions = [Execution({"loss": 0.0}, 0), Execution({"loss": 10.0}, 0)]
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    other = oracle.create_trial("t")
+    other.executions = [Execution({"loss": 7.0, "extra": 1.0}, 5), Execution({"loss": 8.0}, 6)]
+    other.status = "COMPLETED"
+    oracle.end_trial(other)
+    third = oracle.create_trial("t")
+    oracle.update_trial(third.trial_id, {"loss": 3.0}, step=2)
+    table = oracle.history()
+    assert list(table.columns) == ["trial_id", "attempt", "execution", "step", "loss", "metric/step", "extra"]
+    assert table["trial_id"].tolist() == [trial.trial_id] * 6 + [other.trial_id] * 2 + [third.trial_id]
+    assert table["execution"].tolist() == [0, 0, 0, 1, 1, 1, 0, 1, 0]
+    assert table["step"].tolist() == [0, 1, 2, 0, 1, 2, 5, 6, 2]
+    assert table["loss"].tolist() == [0.0, 1.0, 2.0, 10.0, 11.0, 12.0, 7.0, 8.0, 3.0]
+    assert oracle.history(other.trial_id)["loss"].tolist() == [7.0, 8.0]
+    with pytest.raises(KeyError, match="trial_id: expected one of the 3 trials"):
+        oracle.history("nobody")
+    assert list(random_oracle().history().columns) == ["trial_id", "attempt", "execution", "step"]
+
+
+def test_an_interrupted_trials_epochs_are_all_in_the_history() -> None:
+    oracle = random_oracle()
+    trial = oracle.create_trial("t")
+    oracle.report(trial.trial_id, 0, {"loss": 4.0})
+    oracle.interrupt_trial(trial.trial_id, "Ctrl-C")
+    trial = oracle.create_trial("t")
+    oracle.report(trial.trial_id, 0, {"loss": 3.0}, execution=1)
+    trial.executions = [Execution({"loss": 4.0}, 0), Execution({"loss": 3.0}, 0)]
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    assert oracle.history()[["attempt", "execution", "loss"]].to_numpy().tolist() == [[0, 0, 4.0], [1, 1, 3.0]]
+
+
+@pytest.mark.parametrize("make", [*ORACLES, Oracle])
+def test_an_argument_that_an_oracle_does_not_have_is_named(make: Any) -> None:
+    text = rf"^foo: expected an argument that {make.__name__} has, got \{{'foo': 3\}}; it takes objective, .*storage"
+    with pytest.raises(TypeError, match=text):
+        make(foo=3)
 
 
 # --- users' own oracles

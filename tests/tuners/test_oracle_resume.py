@@ -133,8 +133,96 @@ def test_a_changed_definition_rules_and_outdated_trials_are_kept_but_not_modelle
     assert len(oracle.trials) == 6
     inside = [t for t in oracle.trials.values() if t.hyperparameters.values["units"] in (32, 64)]
     assert len(oracle._ledger.history(oracle._definitions.space())) == len(inside) < 6
+    assert oracle.remaining_trials() == 12 - len(inside)
     assert {v["units"] for v in drive(oracle)} <= {32, 64, 96, 128}
-    assert len(oracle.results()) == 12
+    table = oracle.results()
+    assert table["in_space"].tolist() == [units in (32, 64, 96, 128) for units in table["units"]]
+    assert table["in_space"].sum() == 12
+
+
+def interval(low: float, high: float) -> HyperParameters:
+    hp = HyperParameters()
+    hp.Float("x", low, high)
+    return hp
+
+
+def test_trials_outside_a_narrowed_space_are_neither_counted_nor_the_best(tmp_path: Path) -> None:
+    def again(low: float, high: float, **options: Any) -> Any:
+        return opened(tmp_path, max_trials=6, hyperparameters=interval(low, high), **options)
+
+    def x_of(trial: Any) -> float:
+        return float(trial.hyperparameters.values["x"])
+
+    first = again(0, 1)
+    for x in (0.1, 0.2, 0.6, 0.9):
+        first.enqueue({"x": x})
+    drive(first, 4, lambda values: values["x"])
+    first.add_observation({"x": 0.05}, 0.05)
+    assert (first.remaining_trials(), x_of(first.get_best_trials()[0])) == (2, 0.05)
+    outside = (
+        r"Trials outside the present space \(3 of 5\) are kept and shown; they are not learned from, are not among"
+    )
+    with pytest.warns(KrigeTunerWarning, match=outside):
+        narrow = again(0.5, 1)
+    assert narrow.remaining_trials() == 4
+    assert [x_of(t) for t in narrow.get_best_trials(9)] == [0.6, 0.9]
+    assert x_of(narrow.get_best_trials()[0]) == 0.6
+    assert len(drive(narrow, None, lambda values: values["x"] - 0.3)) == 4
+    assert x_of(narrow.get_best_trials()[0]) == min(v for v in map(x_of, narrow.trials.values()) if v >= 0.5)
+    assert narrow.results()["in_space"].tolist() == [False, False, True, True, False] + [True] * 4
+    narrow.close()
+    same = again(0.5, 1)  # and without a warning
+    assert (same.remaining_trials(), len(same.get_best_trials(99))) == (0, 6)
+    same.close()
+    with pytest.warns(KrigeTunerWarning, match="x.*min_value: 0.5 -> 0") as caught:
+        wide = again(0, 1)
+    assert "outside" not in str(caught[0].message)
+    assert len(wide.get_best_trials(99)) == 9
+
+
+def test_values_that_the_present_definitions_brought_up_always_count(tmp_path: Path) -> None:
+    class Careless(Oracle):
+        def populate_space(self, trial_id: str) -> dict[str, Any]:
+            return {"status": "RUNNING", "values": {"x": 7.0 + len(self.trials)}}
+
+    oracle = opened(tmp_path, Careless, max_trials=3, hyperparameters=interval(0, 1))
+    assert len(drive(oracle)) == 3
+    oracle.close()
+    again = opened(tmp_path, Careless, max_trials=3, hyperparameters=interval(0, 1))
+    assert again.remaining_trials() == 0
+    assert len(again.get_best_trials(9)) == 3
+
+
+def test_the_best_is_found_in_the_space_of_the_moment() -> None:
+    oracle = RandomSearchOracle(MIN, 9, seed=0)
+    scores = []
+    for value in (5.0, 3.0, 4.0, 1.0, 2.0):
+        trial = oracle.create_trial("t")
+        trial.hyperparameters.Float(f"x{len(scores) // 2}", 0, 1)
+        finish(oracle, trial, value)
+        scores.append(value)
+        assert [t.score for t in oracle.get_best_trials()] == [min(scores)]
+        assert [t.score for t in oracle.get_best_trials(9)] == sorted(scores)
+
+
+def test_another_algorithm_is_named_and_its_options_are_not(tmp_path: Path) -> None:
+    drive(opened(tmp_path, BayesianOptimizationOracle), 2)
+    with pytest.warns(KrigeTunerWarning) as caught:
+        opened(tmp_path, GridSearchOracle)
+    (text,) = [str(w.message) for w in caught]
+    assert text.endswith("changed since it was recorded: algorithm: 'bayesian' -> 'grid'.")
+
+
+def test_durability_reaches_the_database(tmp_path: Path) -> None:
+    for given, level in ((None, 1), ("normal", 1), ("full", 2)):
+        oracle = opened(tmp_path / str(given), durability=given)
+        for _ in range(2):
+            with oracle._ledger._store._connection.transaction() as cursor:
+                assert cursor.execute("PRAGMA synchronous").fetchone()[0] == level
+            oracle.reload()
+        oracle.close()
+    with pytest.raises(ValueError, match="durability: expected 'normal' or 'full', got 'maximal'"):
+        opened(tmp_path, durability="maximal")
 
 
 def test_a_removed_hyperparameter_leaves_the_search(tmp_path: Path) -> None:
@@ -318,6 +406,10 @@ def test_the_state_of_a_users_own_oracle_is_found_again(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     oracle = RandomSearchOracle(MIN, 3, hyperparameters=mixed())
-    with pytest.raises(StoreError, match="file"):
-        oracle._set_project_dir(tmp_path / "file", "project")
+    for directory, name in ((tmp_path / "file", "project"), (tmp_path, "file")):
+        text = (
+            r"expected a project directory that can be made, got '.*file is a file'; choose another directory= or pro"
+        )
+        with pytest.raises(StoreError, match=text):
+            oracle._set_project_dir(directory, name)
     assert len(drive(oracle)) == 3

@@ -153,6 +153,35 @@ def test_too_many_failures_end_the_search_and_are_recorded(tmp_path: Path) -> No
     tuner.oracle.close()
 
 
+def test_a_search_in_which_nothing_completed_says_so(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Failing(Parabola):
+        def run_trial(self, trial: Trial) -> Any:  # type: ignore[override]
+            raise AssertionError
+
+    tuner = Failing(max_trials=2, directory=tmp_path, seed=1, hyperparameters=space())
+    opened.append(tuner)
+    why = r"expected at least one completed trial, got none: 2 of 2 trials failed; the last failure, trial 1: TypeErr"
+    with pytest.warns(KrigeTunerWarning, match="^search: " + why):
+        tuner.search(verbose=0)
+    with pytest.raises(RuntimeError, match="^get_best_models: " + why):
+        tuner.get_best_models()
+    assert tuner.get_best_hyperparameters() == []
+    assert tuner.results()["message"].str.startswith("TypeError").all()
+
+
+def test_a_search_whose_scores_are_all_infinite_says_so(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Diverging(Parabola):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            return math.inf
+
+    tuner = Diverging(max_trials=2, directory=tmp_path, seed=1, hyperparameters=space())
+    opened.append(tuner)
+    with pytest.raises(RuntimeError, match="got none: no trial was run; search first"):
+        tuner.get_best_models()
+    with pytest.warns(KrigeTunerWarning, match="2 completed without a finite score; the search ended: max_trials"):
+        tuner.search(verbose=0)
+
+
 def test_a_fatal_error_ends_the_search_and_the_trial_runs_first_after_the_fix(tmp_path: Path) -> None:
     class Forgetful(Parabola):
         def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
@@ -241,6 +270,58 @@ def test_enqueued_values_and_observations(tmp_path: Path, opened: list[BaseTuner
     assert tuner.oracle.get_best_trials()[0].hyperparameters.values == {"x": 0.3}
     assert len(tuner.oracle.trials) == 2  # the observation, and the one that reached the target
     assert tuner.oracle.stop_reason.startswith("target")
+
+
+def test_names_that_no_build_asks_for_are_reported_when_they_are_enqueued(
+    tmp_path: Path, opened: list[BaseTuner]
+) -> None:
+    class Fitting(HyperModel):
+        def build(self, hp: HyperParameters) -> Any:
+            return hp.Float("x", -1.0, 1.0)
+
+        def fit(self, hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any:
+            return hp.Int("epochs", 1, 3)
+
+    plain = RandomSearch(Fitting().build, max_trials=2, directory=tmp_path, project_name="plain", seed=1)
+    fitting = RandomSearch(Fitting(), max_trials=2, directory=tmp_path, project_name="fitting", seed=1)
+    opened += [plain, fitting]
+    with pytest.warns(KrigeTunerWarning, match=r"enqueue: expected names among \['x'\], got \['epochs'\]"):
+        plain.enqueue({"x": 0.0, "epochs": 2})
+    fitting.enqueue({"x": 0.0, "epochs": 2})  # fit may ask for it
+
+
+def test_storage_and_durability_are_given_once(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Mine(BaseTuner):
+        run_trial = Parabola.run_trial
+
+    for name, value in (("storage", "memory"), ("durability", "full")):
+        oracle = RandomSearchOracle(None, 2, hyperparameters=space(), **{name: value})
+        text = f"{name}: expected it to be given to the oracle or to the tuner, got '{value}' and '{value}'; leave one"
+        with pytest.raises(ValueError, match=text):
+            Mine(oracle, directory=tmp_path, **{name: value})
+        opened.append(Mine(oracle, directory=tmp_path, project_name=name))
+    tuner = Parabola(max_trials=1, directory=tmp_path, project_name="full", durability="full")
+    opened.append(tuner)
+    with tuner.oracle._ledger._store._connection.transaction() as cursor:  # type: ignore[attr-defined]
+        assert cursor.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_the_history_of_a_search(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Twice(Parabola):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            return [1.0 + int(trial.trial_id), 2.0 + int(trial.trial_id)]
+
+    tuner = Twice(max_trials=2, directory=tmp_path, seed=1, hyperparameters=space())
+    opened.append(tuner)
+    tuner.search(verbose=0)
+    name = tuner.oracle.objective.name
+    assert tuner.history()[["trial_id", "execution", name]].to_numpy().tolist() == [
+        ["0", 0, 1.0],
+        ["0", 1, 2.0],
+        ["1", 0, 2.0],
+        ["1", 1, 3.0],
+    ]
+    assert len(tuner.history("1")) == 2
 
 
 def test_state_of_a_subclass_comes_back(tmp_path: Path) -> None:

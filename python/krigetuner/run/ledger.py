@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run import plain
 from krigetuner.run.messages import Execution
-from krigetuner.run.observed import Observed
-from krigetuner.run.opening import Opening, compare, objective_config, refuse_unrelated, space_changes
+from krigetuner.run.observed import Observed, Placement
+from krigetuner.run.opening import Opening, compare, difference_warning, objective_config
 from krigetuner.run.policy import Goal
 from krigetuner.store import events as e
 from krigetuner.store.artifacts import safe_name
@@ -40,6 +40,7 @@ class Ledger:
         self._store = store
         self._state = store.state()
         self._observed = Observed()
+        self._redefined: int | None = None
         self._unsure = False
 
     @property
@@ -58,6 +59,8 @@ class Ledger:
             self._unsure = False  # nothing was recorded
             raise
         self._state.apply(position, event)
+        if isinstance(event, e.SpaceGrew) and event.replaces:
+            self._redefined = position
         self._unsure = False
 
     def _catch_up(self) -> None:
@@ -69,6 +72,7 @@ class Ledger:
                     setattr(record, field.name, getattr(fresh.trials[number], field.name))
                 fresh.trials[number] = record
         vars(self._state).update(vars(fresh))
+        self._redefined = None
         self._observed.forget()
         self._unsure = False
 
@@ -150,25 +154,8 @@ class Ledger:
             )
         if found.space:
             self._define(code.parameters)
-        self._tell(found.space + found.options, 5)
+        self._tell(found.space + found.options)
         return everything
-
-    def redefine_space(self, parameters: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-        """Lets the code's definitions replace recorded ones of the same names, as `open` does with those it is given.
-
-        Returns:
-            What changed, one sentence each; a `KrigeTunerWarning` says it too.
-
-        Raises:
-            StudyMismatch: none of the recorded parameters is among them, and a trial has ended.
-        """
-        configs = tuple(plain.data(p) for p in parameters)
-        refuse_unrelated(self.state, self.state.objective, configs)
-        found = tuple(space_changes(self.state, configs))
-        if found:
-            self._define(configs)
-        self._tell(found, 4)
-        return found
 
     def _define(self, configs: Sequence[Mapping[str, Any]]) -> None:
         """Records the code's definitions in place of all recorded ones of these names."""
@@ -176,16 +163,11 @@ class Ledger:
         self._record(e.SpaceGrew(tuple(configs), tuple(names), plain.now()))
         self._observed.forget()
 
-    def _tell(self, differences: Sequence[str], level: int) -> None:
+    def _tell(self, differences: Sequence[str]) -> None:
         """Warns about differences that change what is tried."""
         if differences:
-            warnings.warn(
-                f"study {self.state.name!r} goes on with what the code says; changed since it was recorded: "
-                + "; ".join(differences)
-                + ". Trials outside the present space are kept and shown, but not learned from.",
-                KrigeTunerWarning,
-                stacklevel=level,
-            )
+            text = difference_warning(self.state, differences)
+            warnings.warn(text, KrigeTunerWarning, stacklevel=5)
 
     def carry_over(self, earlier: Ledger) -> None:
         """Records all events of another ledger here; this one must be empty.
@@ -361,6 +343,18 @@ class Ledger:
         Pass the same object as long as the space is the same: another one is compared with every trial.
         """
         return self._observed.history(space, self.state)
+
+    def placement(self, space: Space) -> Placement:
+        """Which trials do not lie in this space since it was redefined; the same object is renewed by every call."""
+        self._observed.placement.renew(space, self.state, self._last_redefinition)
+        return self._observed.placement
+
+    def _last_redefinition(self) -> int:
+        """Position of the last event that replaced definitions of parameters; 0 when there is none."""
+        if self._redefined is None:
+            replaced = (p for p, x in self._store.read() if isinstance(x, e.SpaceGrew) and x.replaces)
+            self._redefined = max(replaced, default=0)
+        return self._redefined
 
     def measurements(self, number: int | None = None) -> Iterator[e.TrialReported]:
         """Every reported step of one trial, or of all, in the order of trial, then of recording."""

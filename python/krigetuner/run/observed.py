@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from krigetuner.run.policy import loss_of
@@ -13,6 +14,52 @@ if TYPE_CHECKING:
     from krigetuner.space.space import Space
 
 PHASES: dict[str, Phase] = {TrialStatus.COMPLETED: "completed", TrialStatus.FAILED: "failed"}
+
+
+class Placement:
+    """Which trials of a study an earlier definition of its space left outside of the present one.
+
+    A trial that the present definitions themselves brought up is never outside, whatever its values: else an oracle
+    that hands out illegal values would never come to its end. A change costs one look at the trial; another space
+    object costs one pass over all trials.
+
+    Attributes:
+        outside: numbers of those trials.
+        outside_counted: how many of them would count towards max_trials.
+    """
+
+    def __init__(self) -> None:
+        self._space: Any = None
+        self._stale: set[int] = set()
+        self._seen = 0
+        self.outside: set[int] = set()
+        self.outside_counted = 0
+
+    def touch(self, number: int) -> None:
+        """Says that the trial's values may have changed."""
+        self._stale.add(number)
+
+    def forget(self) -> None:
+        """Says that anything may have changed."""
+        self._space = None
+
+    def renew(self, space: Space, state: StudyState, redefined: Callable[[], int]) -> None:
+        """Looks at what is new.
+
+        Args:
+            redefined: gives the position of the event that last replaced definitions; asked when a trial lies outside.
+        """
+        if space is not self._space:
+            self._space, self._seen, self.outside, self.outside_counted = space, 0, set(), 0
+            self._stale.clear()
+        for number in self._stale.union(range(self._seen, len(state.trials))):
+            record = state.trials[number]
+            out = not space.contains(record.values) and record.seen < redefined()
+            if out != (number in self.outside):
+                self.outside ^= {number}
+                self.outside_counted += (1 if out else -1) * record.counted
+        self._stale.clear()
+        self._seen = len(state.trials)
 
 
 class Observed:
@@ -28,14 +75,17 @@ class Observed:
         self._seen = 0
         self._present: set[int] = set()
         self._history = History((), 0)
+        self.placement = Placement()
 
     def touch(self, number: int) -> None:
         """Says that the trial changed."""
         self._stale.add(number)
+        self.placement.touch(number)
 
     def forget(self) -> None:
         """Says that anything may have changed."""
         self._space = None
+        self.placement.forget()
 
     def history(self, space: Space, state: StudyState) -> History:
         """The observations in order of number."""
@@ -51,7 +101,7 @@ class Observed:
             if observation is not None:
                 changed.append(observation)
             elif number in self._present:  # its values left the space: begin again without it
-                self.forget()
+                self._space = None
                 return self.history(space, state)
         self._present.update(o.number for o in changed)
         self._history = self._history.updated(changed, count)

@@ -8,12 +8,17 @@ from typing import Any
 
 from krigetuner.errors import StudyMismatch
 from krigetuner.run.policy import Goal
+from krigetuner.space.parameters import deserialize
+from krigetuner.space.space import Space
 from krigetuner.store.replay import StudyState, identity, parameter_name
 
 STOP_RULES = frozenset(
     {"max_trials", "max_time", "target", "max_retries_per_trial", "max_consecutive_failed_trials", "verbose"}
 )
 """Options that decide when to end, not what is tried: they change from run to run, and nobody is warned."""
+
+PARAMETER = "parameter "
+"""How the sentence about a parameter begins."""
 
 WAYS_ON = (
     "use another project_name or directory to begin a new search beside it, "
@@ -71,6 +76,8 @@ def compare(state: StudyState, code: Opening) -> Differences:
     """
     refuse_unrelated(state, code.objective, code.parameters)
     options = _changes("", state.options, code.options)
+    if state.algorithm != code.algorithm:  # what only one of the two has, is no difference between them
+        options = [(k, t) for k, t in options if k in state.options and k in code.options]
     loud = [t for k, t in options if k not in STOP_RULES]
     quiet = [t for k, t in options if k in STOP_RULES]
     if dict(state.objective) != dict(code.objective):
@@ -83,6 +90,23 @@ def compare(state: StudyState, code: Opening) -> Differences:
         if old != new:
             quiet.append(f"{word}: {old!r} -> {new!r}")
     return Differences(tuple(space_changes(state, code.parameters)), tuple(loud), tuple(quiet))
+
+
+def difference_warning(state: StudyState, differences: Sequence[str]) -> str:
+    """What a user is told of differences; that trials lie outside of the present space only where some do."""
+    text = (
+        f"study {state.name!r} goes on with what the code says; changed since it was recorded: "
+        f"{'; '.join(differences)}."
+    )
+    if any(d.startswith(PARAMETER) for d in differences):
+        space = Space([deserialize(c) for c in state.parameters.values()])
+        outside = sum(not space.contains(record.values) for record in state.trials.values())
+        if outside:
+            text += (
+                f" Trials outside the present space ({outside} of {len(state.trials)}) are kept and shown; they are "
+                "not learned from, are not among the best, and do not count towards max_trials."
+            )
+    return text
 
 
 def refuse_unrelated(state: StudyState, objective: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]) -> None:
@@ -126,15 +150,15 @@ def space_changes(state: StudyState, parameters: Sequence[Mapping[str, Any]]) ->
         name, known = parameter_name(config), state.parameters.get(identity(config))
         if known is not None:
             if known.get("class_name") != config.get("class_name"):
-                found.append(f"parameter {name!r}: {known.get('class_name')} -> {config.get('class_name')}")
+                found.append(f"{PARAMETER}{name!r}: {known.get('class_name')} -> {config.get('class_name')}")
                 continue
             texts = _changes("", known.get("config", known), config.get("config", config))
             if texts:
-                found.append(f"parameter {name!r}: " + ", ".join(t for _, t in texts))
+                found.append(f"{PARAMETER}{name!r}: " + ", ".join(t for _, t in texts))
         elif any(parameter_name(c) == name for c in state.parameters.values()):
-            found.append(f"parameter {name!r}: other conditions")
+            found.append(f"{PARAMETER}{name!r}: other conditions")
         else:
-            found.append(f"parameter {name!r}: new")
+            found.append(f"{PARAMETER}{name!r}: new")
     return found
 
 

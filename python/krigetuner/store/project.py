@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from krigetuner.errors import StoreError, StudyLocked
@@ -28,13 +29,17 @@ def open_store(
     Raises:
         StoreError: it cannot be opened, or written.
         StudyLocked: another live process conducts the search, to be overwritten or not.
+        ValueError: `durability` is neither of the two.
     """
     root = Path(project)
+    if durability not in ("normal", "full"):
+        raise ValueError(f"durability: expected 'normal' or 'full', got {durability!r}; choose one of the two")
     if storage == "memory":
         if overwrite:
             remove_study_files(root, [], database=False)
         return MemoryStore()
     if storage is None:
+        _make_directory(root)
         if overwrite:
             _remove_recorded(root, durability)
         return DatabaseStore(root / DATABASE, durability=durability)
@@ -44,6 +49,24 @@ def open_store(
         store.erase()
         remove_study_files(root, ids, database=False)
     return store
+
+
+def _make_directory(root: Path) -> None:
+    """Makes the project directory; says what stands in the way in the words of the tuners' arguments."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        taken = next((p for p in (root, *root.parents) if p.exists() and not p.is_dir()), None)
+        reason = f"{taken} is a file" if taken is not None else error.strerror or str(error)
+        raise StoreError(
+            f"{root}: expected a project directory that can be made, got {reason!r}; choose another directory= or "
+            "project_name="
+        ) from error
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise StoreError(
+            f"{root}: expected a project directory that can be written, got one that cannot; choose another directory= "
+            "or project_name=, or change its permissions"
+        )
 
 
 def _remove_recorded(root: Path, durability: Durability) -> None:

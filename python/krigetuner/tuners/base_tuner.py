@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run.loop import Loop
 from krigetuner.run.progress import Progress, Shown, mode_for, show, tell_interrupted
 from krigetuner.run.sequential import SequentialExecutor
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from krigetuner.space.recorder import HyperParameters
+    from krigetuner.store.connection import Durability
 
 
 class BaseTuner:
@@ -40,10 +42,12 @@ class BaseTuner:
         project_name: the project's directory in it; default "untitled_project".
         overwrite: True forgets what is recorded there, and removes our own files only.
         storage: None for a database in the project directory, "memory", or an SQLAlchemy URL.
+        durability: "full" has every record survive a power cut too; None is "normal", which survives a crash.
         **kwargs: `logger` is accepted and ignored, as in KerasTuner.
 
     Raises:
-        ValueError: `oracle` is not an `Oracle`, or an argument is not known.
+        ValueError: `oracle` is not an `Oracle`, an argument is not known, or `storage` or `durability` was given to the
+            oracle too.
         StudyMismatch: the project holds an unrelated search.
         StoreError: the project cannot be opened.
     """
@@ -57,6 +61,7 @@ class BaseTuner:
         overwrite: bool = False,
         *,
         storage: str | None = None,
+        durability: Durability | None = None,
         **kwargs: Any,
     ) -> None:
         if not isinstance(oracle, Oracle):
@@ -77,12 +82,14 @@ class BaseTuner:
         self.directory = str(directory or ".")
         self.project_name = project_name or "untitled_project"
         self.tuner_id = getattr(self, "tuner_id", None) or "tuner0"
-        self._open(overwrite, storage)
+        self._open(overwrite, storage, durability)
 
-    def _open(self, overwrite: bool, storage: str | None) -> None:
+    def _open(self, overwrite: bool, storage: str | None, durability: Durability | None) -> None:
         """The one step of the constructor that does work: builds, then opens the project."""
         self._populate_initial_space()
-        self.oracle._set_project_dir(self.directory, self.project_name, overwrite=overwrite, storage=storage)
+        place: dict[str, Any] = {"storage": storage, "durability": durability}  # an overridden one may know neither
+        given = {name: value for name, value in place.items() if value is not None}
+        self.oracle._set_project_dir(self.directory, self.project_name, overwrite=overwrite, **given)
         self.oracle._settle_space()
         state = self.oracle._ledger.state.saved.get(self._state_key)
         if state is not None:
@@ -92,6 +99,11 @@ class BaseTuner:
         """Finds the search space by building; overridden by tuners that know it only when they see the data."""
         if self.hypermodel is not None:
             discover(self.hypermodel, self.oracle)
+            self.oracle._definitions.whole = self._asks_only_in_build()
+
+    def _asks_only_in_build(self) -> bool:
+        """Whether building shows all hyperparameters: nothing that the user wrote runs after it in a trial."""
+        return False
 
     # --- the search ----------------------------------------------------------------------------------------------
 
@@ -128,6 +140,14 @@ class BaseTuner:
             if not reason:  # KeyboardInterrupt, SystemExit
                 tell_interrupted(study.interrupted)
         self.on_search_end()
+        if not self.oracle.get_best_trials(1):
+            why = summaries.nothing_completed(self.oracle)
+            warnings.warn(
+                f"search: expected at least one completed trial, got none: {why}. Correct the cause and search again; "
+                "results() has the reason of every failure",
+                KrigeTunerWarning,
+                stacklevel=2,
+            )
 
     def _progress(self, fit_kwargs: Mapping[str, Any]) -> Progress:
         """The display of one search."""
@@ -198,9 +218,22 @@ class BaseTuner:
         table: pd.DataFrame = self.oracle.results()
         return table
 
+    def history(self, trial_id: str | None = None) -> pd.DataFrame:
+        """A table of the metrics of every epoch and execution, of one trial or of all; see `Oracle.history`."""
+        table: pd.DataFrame = self.oracle.history(trial_id)
+        return table
+
     def get_best_models(self, num_models: int = 1) -> list[Any]:
-        """The models of the best completed trials, best first; fewer when fewer completed."""
-        return [self.load_model(trial) for trial in self.oracle.get_best_trials(num_models)]
+        """The models of the best completed trials, best first; fewer when fewer completed.
+
+        Raises:
+            RuntimeError: no trial completed; the message has the last failure's reason.
+        """
+        best = self.oracle.get_best_trials(num_models)
+        if not best:
+            why = summaries.nothing_completed(self.oracle)
+            raise RuntimeError(f"get_best_models: expected at least one completed trial, got none: {why}; search first")
+        return [self.load_model(trial) for trial in best]
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
         """The hyperparameters of the best completed trials, best first; fewer when fewer completed."""

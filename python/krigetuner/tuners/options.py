@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 import random
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+Option = TypeVar("Option")
 
 ACQUISITIONS = ("auto", "ucb", "ei", "logei", "pi", "thompson")
 
@@ -112,3 +116,43 @@ def exploration(beta: Any, kappa: Any) -> float:
 def trial_name(number: int, max_trials: int | None) -> str:
     """KerasTuner's trial id: the count of trials, padded with zeros to the width of `max_trials` (four for None)."""
     return str(number).zfill(len(str(max_trials)))
+
+
+def given_once(name: str, of_oracle: Option | None, of_tuner: Option | None) -> Option | None:
+    """The one of two that was given; None when neither was.
+
+    Raises:
+        ValueError: both were given.
+    """
+    if of_oracle is not None and of_tuner is not None:
+        raise ValueError(
+            f"{name}: expected it to be given to the oracle or to the tuner, got {of_oracle!r} and {of_tuner!r}; leave "
+            "one of them out"
+        )
+    return of_tuner if of_oracle is None else of_oracle
+
+
+def refuse_unknown(kind: type, unknown: Mapping[str, Any]) -> None:
+    """Raises when there are arguments that a class does not have.
+
+    Raises:
+        TypeError: there are; the message names the class, the arguments and those that it has.
+    """
+    if unknown:
+        raise TypeError(
+            f"{', '.join(unknown)}: expected an argument that {kind.__name__} has, got {dict(unknown)!r:.200}; it "
+            "takes " + ", ".join(_argument_names(kind))
+        )
+
+
+def _argument_names(kind: type) -> list[str]:
+    """The names of the arguments of a class, those that it hands on to its base classes too."""
+    names: dict[str, None] = {}
+    for base in kind.__mro__:
+        init = vars(base).get("__init__")
+        parameters = [] if init is None else list(inspect.signature(init).parameters.values())
+        names.update(dict.fromkeys(p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)))
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters) and parameters:
+            break
+    names.pop("self", None)
+    return list(names)

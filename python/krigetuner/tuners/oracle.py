@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +14,7 @@ from krigetuner.trial.history import Origin
 from krigetuner.trial.trial import TrialRecord, TrialStatus
 from krigetuner.tuners import options, scoring
 from krigetuner.tuners.oracle_study import OracleStudy
-from krigetuner.tuners.results_table import results_table
+from krigetuner.tuners.results_table import history_table, results_table
 from krigetuner.tuners.search_space import active_values
 from krigetuner.tuners.synchronized import synchronized
 from krigetuner.tuners.trial import Trial, track, trial_of
@@ -41,7 +40,10 @@ class Oracle(OracleStudy):
         max_consecutive_failed_trials: so many failed trials in a row end the search with an error; None for never.
         max_time: seconds after which no new trial is begun, from the begin of the search in this process.
         target: value of the objective that ends the search.
-        storage: None for an SQLite database in the project directory, "memory" for none, or an SQLAlchemy URL.
+        storage: None for an SQLite database in the project directory, "memory" for none, or an SQLAlchemy URL; give it
+            here or to the tuner.
+        durability: "full" has every record survive a power cut too; None is "normal", which survives a crash of the
+            process. Give it here or to the tuner.
 
     Attributes:
         trials: every Trial by its id.
@@ -142,9 +144,11 @@ class Oracle(OracleStudy):
             values: by name; names that are left out take their defaults.
 
         Raises:
-            ValueError: a value that its hyperparameter cannot have.
+            ValueError: a value that its hyperparameter cannot have, or a new name where none is allowed. A new name
+                in a space that is known already gives a `KrigeTunerWarning`.
         """
         checked = self._definitions.check(values)
+        self._definitions.warn_of_unknown(checked)
         state = self._ledger.state
         full = self._definitions.active_values
         done = (full(r.values) for r in state.trials.values() if r.origin.algorithm == "queue")
@@ -309,20 +313,41 @@ class Oracle(OracleStudy):
         return self.trials[trial_id]
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """The completed trials with the best finite scores, best first; fewer when there are fewer."""
-        if num_trials == 1 and self._best is not None and self._best[0].score == self._best[1]:
-            return [self._best[0]]  # asked after every trial, so not searched for
-        done = [
-            t
-            for t in self.trials.values()
-            if t.status == TrialStatus.COMPLETED and t.score is not None and math.isfinite(t.score)
-        ]
-        return sorted(done, key=lambda t: self.objective.loss(t.score or 0.0))[:num_trials]
+        """The completed trials with the best finite scores, best first; fewer when there are fewer.
+
+        Trials that do not lie in the present space, after a change of its definition, are left out.
+        """
+        space = self._definitions.space()
+        known = self._best if self._best_in is space else None
+        if num_trials == 1 and known is not None and known[0].score == known[1]:
+            return [known[0]]  # asked after every trial, so not searched for
+        outside = self._placement().outside
+        done = [trial for trial in self.trials.values() if scoring.may_be_best(trial, outside)]
+        done.sort(key=lambda trial: self.objective.loss(trial.score or 0.0))
+        self._best_in, self._best = space, (done[0], float(done[0].score or 0.0)) if done else None
+        return done[:num_trials]
 
     def remaining_trials(self) -> int | None:
-        """How many trials may still be begun; None for no limit."""
+        """How many trials may still be begun; None for no limit. Those that left the present space do not count."""
         return None if self.max_trials is None else max(self.max_trials - self._counted(), 0)
 
     def results(self) -> pandas.DataFrame:
-        """All trials as a table: one row each, values and metrics in columns."""
-        return results_table(self._ledger.state.trials.values())
+        """All trials as a table: one row each, values and metrics in columns; see `results_table`."""
+        records, outside = self._ledger.state.trials.values(), self._placement().outside
+        return results_table(records, outside, [p.name for p in self.hyperparameters.space])
+
+    @synchronized
+    def history(self, trial_id: str | None = None) -> pandas.DataFrame:
+        """The metrics of every epoch and every execution that were recorded, of one trial or of all.
+
+        Columns: trial_id, attempt (how often the trial was begun before), execution, step (the epoch), then the
+        metrics. An execution that reported no epochs has one row, its result.
+
+        Raises:
+            KeyError: there is no such trial.
+            MissingDependency: pandas is not installed.
+        """
+        trials = self._ledger.state.trials
+        number = None if trial_id is None else self._number(self.get_trial(trial_id))
+        records = list(trials.values()) if number is None else [trials[number]]
+        return history_table(records, self._ledger.measurements(number))

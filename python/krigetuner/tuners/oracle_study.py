@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from krigetuner.run.ledger import Ledger
+from krigetuner.run.observed import Placement
 from krigetuner.space.recorder import HyperParameters
+from krigetuner.store.connection import Durability
 from krigetuner.store.memory import MemoryStore
 from krigetuner.trial.history import Origin
 from krigetuner.trial.objective import create_objective
-from krigetuner.trial.trial import TrialStatus
-from krigetuner.tuners import options, project
+from krigetuner.tuners import options, project, scoring
 from krigetuner.tuners.internals import OracleInternals
 from krigetuner.tuners.search_space import SearchSpace
 from krigetuner.tuners.synchronized import synchronized
@@ -46,7 +46,10 @@ class OracleStudy(OracleInternals):
         max_time: float | None = None,
         target: float | None = None,
         storage: str | None = None,
+        durability: Durability | None = None,
+        **unknown: Any,
     ) -> None:
+        options.refuse_unknown(type(self), unknown)
         self.objective = create_objective(objective)
         self.max_trials = options.whole_number("max_trials", max_trials, 1, "None means no limit")
         self._definitions = SearchSpace(hyperparameters, allow_new_entries, tune_new_entries)
@@ -58,7 +61,13 @@ class OracleStudy(OracleInternals):
             "max_consecutive_failed_trials", max_consecutive_failed_trials, 1, "None never gives up"
         )
         self.max_time, self.target = options.time_limit(max_time), options.target_score(target)
-        self.storage = storage
+        self.storage, self.durability = storage, durability
+        self._place: tuple[str | None, Durability | None] = storage, durability
+        self._begin_empty()
+        super().__init__()
+
+    def _begin_empty(self) -> None:
+        """The state before anything is opened."""
         self.trials: dict[str, Trial] = {}
         self.ongoing_trials: dict[str, Trial] = {}
         self.start_order: list[str] = []
@@ -78,9 +87,9 @@ class OracleStudy(OracleInternals):
         self._uncounted = 0
         self._given: tuple[Any, dict[str, str]] = (None, {})
         self._best: tuple[Trial, float] | None = None
+        self._best_in: Any = None
         self._recorded_space: Any = None
         self._recorded_state: Mapping[str, Any] | None = None
-        super().__init__()
 
     @property
     def verbose(self) -> int:
@@ -172,6 +181,7 @@ class OracleStudy(OracleInternals):
         project_name: str | None,
         overwrite: bool = False,
         storage: str | None = None,
+        durability: Durability | None = None,
     ) -> None:
         """Opens the study in a project directory, and goes on with it if it is there.
 
@@ -181,19 +191,28 @@ class OracleStudy(OracleInternals):
             directory: of the projects; the present one for None.
             project_name: directory in it; "untitled_project" for None.
             overwrite: removes our own files of an earlier search first.
-            storage: as in the constructor, and instead of it.
+            storage, durability: as in the constructor, where they must not have been given too.
 
         Raises:
+            ValueError: storage or durability was given twice.
             StudyMismatch: an unrelated search is kept there.
             StoreError: it cannot be written or read; StudyLocked: another process conducts it.
         """
-        storage = storage or self.storage
+        self._place = (
+            options.given_once("storage", self.storage, storage),
+            options.given_once("durability", self.durability, durability),
+        )
+        self._open_place(directory, project_name, overwrite)
+
+    def _open_place(self, directory: str | Path | None, project_name: str | None, overwrite: bool = False) -> None:
+        """Opens the study where it is kept."""
+        storage, durability = self._place
         self.directory, self.project_name = directory or ".", project_name or "untitled_project"
         if storage == "memory":
             return
         from krigetuner.store.project import open_store
 
-        store = open_store(project.project_path(directory, project_name), storage, overwrite)
+        store = open_store(project.project_path(directory, project_name), storage, overwrite, durability or "normal")
         earlier, ledger = self._opened, Ledger(store)
         try:
             if earlier is None or not earlier.state.position:
@@ -240,9 +259,7 @@ class OracleStudy(OracleInternals):
         for record in state.trials.values():
             self._remember(record.trial_id, record.values)
         self._uncounted = sum(not record.counted for record in state.trials.values())
-        self._given, self._best = (None, {}), None
-        for trial in self.trials.values():
-            self._note_best(trial)
+        self._given, self._best, self._best_in = (None, {}), None, None
         if STATE in state.saved:
             self.set_state({**OracleStudy.get_state(self), **state.saved[STATE]})
 
@@ -269,7 +286,7 @@ class OracleStudy(OracleInternals):
         if self._opened is not None and self._kept:
             self._opened.close()
             self._opened = None
-            self._set_project_dir(self.directory, self.project_name)
+            self._open_place(self.directory, self.project_name)
 
     def close(self) -> None:
         """Gives the study back, so that another process may go on with it."""
@@ -301,7 +318,11 @@ class OracleStudy(OracleInternals):
 
     def _counted(self) -> int:
         """How many trials count towards `max_trials`."""
-        return len(self.trials) - self._uncounted
+        return len(self.trials) - self._uncounted - self._placement().outside_counted
+
+    def _placement(self) -> Placement:
+        """Which trials an earlier definition of the space left outside of the present one."""
+        return self._ledger.placement(self._definitions.space())
 
     def _observation_key(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
         """What makes two observations the same: values, defaults for what they lack, and metrics."""
@@ -316,11 +337,11 @@ class OracleStudy(OracleInternals):
         return self._given[1]
 
     def _note_best(self, trial: Trial) -> None:
-        """Keeps the best completed trial at hand."""
-        if trial.status == TrialStatus.COMPLETED and trial.score is not None and math.isfinite(trial.score):
-            best = self._best
-            if best is None or self.objective.better_than(trial.score, best[1]):
-                self._best = trial, trial.score
+        """Keeps the best trial at hand, if all those before it have been looked at in the present space."""
+        if self._best_in is self._definitions.space() and scoring.may_be_best(trial, self._placement().outside):
+            score = float(trial.score or 0.0)
+            if self._best is None or self.objective.better_than(score, self._best[1]):
+                self._best = trial, score
 
     def _trial_id(self, number: int) -> str:
         return self._ledger.state.trials[number].trial_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from krigetuner.run import plain, policy
@@ -113,3 +113,10 @@ def final_metrics(trial: Trial) -> dict[str, float]:
         if at_best:
             final[name] = at_best[0].mean()
     return final
+
+
+def may_be_best(trial: Trial, outside: Collection[int]) -> bool:
+    """Whether a trial completed with a finite score, and is not one of those `outside` of the present space."""
+    if trial.status != TrialStatus.COMPLETED or trial.score is None or not math.isfinite(trial.score):
+        return False
+    return trial.number not in outside

@@ -24,6 +24,9 @@ class SearchSpace:
         allow_new_entries: whether code may ask for names that are not in it.
         tune_new_entries: whether those enter the search, or keep their defaults.
 
+    Attributes:
+        whole: whether all names are believed to be known; a tuner whose trials may bring up more says False.
+
     Raises:
         ValueError: no hyperparameters were given although none may be added.
     """
@@ -52,6 +55,8 @@ class SearchSpace:
         self._initial: frozenset[str] = frozenset()
         self._reports: list[str] = []
         self._space = Space(())
+        self.whole = bool(self.recorder.space)
+        self._warned: set[str] = set()
 
     def space(self) -> Space:
         """The parameters as an algorithm sees them; the same object while they stay the same."""
@@ -178,10 +183,23 @@ class SearchSpace:
         self.report()
         return defined
 
+    def warn_of_unknown(self, values: Mapping[str, Any]) -> None:
+        """Warns of values to be enqueued whose names a space that is whole does not have."""
+        known = {p.name: None for p in self.recorder.space}
+        unknown = [name for name in values if name not in known and name not in self._warned]
+        if unknown and known and self.whole:
+            self._warned.update(unknown)
+            warnings.warn(
+                f"enqueue: expected names among {list(known)}, got {unknown}, which have no effect unless a trial asks "
+                "for them; correct the names",
+                KrigeTunerWarning,
+                stacklevel=5,
+            )
+
     def warn_of_unused(self, hyperparameters: HyperParameters, values: Mapping[str, Any]) -> None:
         """Warns of enqueued values that a trial's code never asked for."""
         asked = {p.name for p in hyperparameters.space} | {p.name for p in self.recorder.space}
-        unused = [name for name in values if name not in asked]
+        unused = [name for name in values if name not in asked and name not in self._warned]
         if unused:
             warnings.warn(
                 f"enqueue: expected names that the code asks for, got {unused}, which no hyperparameter has; "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from krigetuner.run.progress import last_line, number
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.trial import TrialStatus
+from krigetuner.tuners.results_table import reason
 
 if TYPE_CHECKING:
     from krigetuner.tuners.oracle import Oracle
@@ -31,6 +32,29 @@ def space(hyperparameters: HyperParameters, extended: bool) -> str:
 def _condition(config: dict[str, Any]) -> str:
     inner = config["config"]
     return f"{inner['name']} is {' or '.join(map(str, inner['values']))}"
+
+
+def nothing_completed(oracle: Oracle) -> str:
+    """Why there is no best trial: what became of all trials, and the last failure's reason."""
+    state = oracle._ledger.state
+    outside = oracle._placement().outside
+    records = list(state.trials.values())
+    failed = [r for r in records if r.status in {TrialStatus.FAILED, TrialStatus.INVALID}]
+    done = [r for r in records if r.status == TrialStatus.COMPLETED]
+    left = sum(r.number in outside for r in done)
+    parts = [] if records else ["no trial was run"]
+    if failed:
+        parts.append(f"{len(failed)} of {len(records)} trials failed")
+    if left:
+        parts.append(f"{left} completed in an earlier definition of the space and do not lie in the present one")
+    if len(done) > left:
+        parts.append(f"{len(done) - left} completed without a finite score")
+    if failed:
+        last = max(failed, key=lambda r: (r.ended or 0.0, r.number))
+        parts.append(f"the last failure, trial {last.trial_id}: {reason(last.message) or 'no reason was given'}")
+    elif oracle.stop_reason:
+        parts.append(f"the search ended: {oracle.stop_reason}")
+    return "; ".join(parts)
 
 
 def results(oracle: Oracle, directory: str, count: int) -> str:

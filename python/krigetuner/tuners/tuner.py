@@ -15,9 +15,11 @@ from krigetuner.adapters.tensorboard import separate_logs
 from krigetuner.adapters.training import Training
 from krigetuner.errors import StoreError
 from krigetuner.store.artifacts import trial_directory
+from krigetuner.store.connection import Durability
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners.base_tuner import BaseTuner
 from krigetuner.tuners.hooks import Hooks
+from krigetuner.tuners.hypermodel import HyperModel
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
 
@@ -36,7 +38,7 @@ class Tuner(BaseTuner):
         max_model_size: most trainable scalars; larger models fail their trial. None for no limit.
         optimizer, loss, metrics: replace those that the hypermodel compiles with.
         distribution_strategy: a `tf.distribute.Strategy` under which models are built and loaded.
-        directory, project_name, overwrite, storage: as for `BaseTuner`.
+        directory, project_name, overwrite, storage, durability: as for `BaseTuner`.
         logger: accepted and ignored.
         tuner_id: names this tuner among several; default "tuner0".
         executions_per_trial: trainings per trial; the mean counts, and the spread is its uncertainty.
@@ -65,6 +67,7 @@ class Tuner(BaseTuner):
         *,
         keep_checkpoints: Literal["best", "all"] = "best",
         storage: str | None = None,
+        durability: Durability | None = None,
         **kwargs: Any,
     ) -> None:
         if hypermodel is None and type(self).run_trial is Tuner.run_trial:
@@ -92,9 +95,8 @@ class Tuner(BaseTuner):
         self.tuner_id = tuner_id or "tuner0"
         self._training: Training | None = None
         self._kept: set[str] | None = None
-        super().__init__(
-            oracle, hypermodel, directory, project_name, overwrite, storage=storage, logger=logger, **kwargs
-        )
+        place: dict[str, Any] = {"storage": storage, "durability": durability}
+        super().__init__(oracle, hypermodel, directory, project_name, overwrite, **place, logger=logger, **kwargs)
         extended: Any = getattr(distribution_strategy, "extended", None)
         if hasattr(extended, "_in_multi_worker_mode"):
             self.oracle.multi_worker = extended._in_multi_worker_mode()
@@ -109,6 +111,11 @@ class Tuner(BaseTuner):
             if isinstance(model, adapter.keras_module().Model):
                 adapter.compile_again(model, self.optimizer, self.loss, self.metrics)
             return model
+
+    def _asks_only_in_build(self) -> bool:
+        own = type(self)
+        trains = own.run_trial is Tuner.run_trial and own._build_and_fit_model is Tuner._build_and_fit_model
+        return trains and type(self.hypermodel).fit is HyperModel.fit
 
     def _try_build(self, hp: Any) -> Any:
         """One model, checked, in a fresh Keras session."""
@@ -236,9 +243,10 @@ class Tuner(BaseTuner):
         best = {t.trial_id for t in self.oracle.get_best_trials(KEPT)}
         if self._kept is None:
             self._kept = {state.trials[number].trial_id for number in state.ended}
-        ended = {TrialStatus.COMPLETED, TrialStatus.FAILED}
+        ended, outside = {TrialStatus.COMPLETED, TrialStatus.FAILED}, self.oracle._placement().outside
         for other in (self._kept | {trial_id}) - best:
-            if state.trials[state.numbers[other]].status in ended:
+            number = state.numbers[other]
+            if state.trials[number].status in ended and number not in outside:  # those may lie inside again
                 self._files(other).remove_best()
         self._kept = best
 

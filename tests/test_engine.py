@@ -1,0 +1,52 @@
+"""KerasTuner's module paths below `engine`: the same objects, found when they are first used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+import krigetuner as kt
+
+NAMES = {
+    "base_tuner": ["BaseTuner"],
+    "conditions": ["Condition", "Parent"],
+    "hypermodel": ["HyperModel"],
+    "hyperparameters": [
+        "Boolean", "Choice", "Fixed", "Float", "HyperParameter", "HyperParameters", "Int", "deserialize", "serialize",
+    ],
+    "metrics_tracking": ["MetricsTracker", "infer_metric_direction"],
+    "objective": ["Objective"],
+    "oracle": ["Objective", "Oracle"],
+    "trial": ["Trial", "TrialStatus"],
+    "tuner": ["Tuner"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(NAMES))
+def test_a_module_has_its_names(name: str) -> None:
+    module = importlib.import_module(f"krigetuner.engine.{name}")
+    assert getattr(kt.engine, name) is module
+    assert set(NAMES[name]) <= set(module.__all__)
+    for public in module.__all__:
+        assert getattr(module, public).__module__.startswith("krigetuner.")
+    for public in set(NAMES[name]) & set(kt.__all__):
+        assert getattr(module, public) is getattr(kt, public)
+
+
+def test_what_it_lacks_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"module 'krigetuner\.engine' has no attribute 'multi_execution_tuner'"):
+        kt.engine.multi_execution_tuner  # noqa: B018
+    assert set(NAMES) <= set(dir(kt.engine))
+
+
+def test_the_modules_are_reached_without_an_import() -> None:
+    code = (
+        "import sys, krigetuner as kt; kt.engine; assert 'krigetuner.engine.trial' not in sys.modules;"
+        "print(kt.engine.trial.TrialStatus.COMPLETED, 'keras' in sys.modules, 'pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["COMPLETED", "False", "False"]

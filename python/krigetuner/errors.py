@@ -1,7 +1,7 @@
 """Every exception that KrigeTuner raises on purpose.
 
-The `Fatal*` and `FailedTrialError` classes keep KerasTuner's names and meaning; the others are ours. An error says which
-argument was wrong, what it was, what is allowed, and what to do.
+The `Fatal*` and `FailedTrialError` classes keep KerasTuner's names and meaning; the others are ours. An error says
+which argument was wrong, what it was, what is allowed, and what to do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The seam of search: an algorithm is a function of the history.
 
 Laws (tests/contracts/algorithm.py): the same inputs give the same answer; values lie in the space and are active; no
-configuration is repeated while an unseen one exists; running trials are respected; failed trials and infinite losses never
-become best; the search of an exhausted space ends.
+configuration is repeated while an unseen one exists; running trials are respected; failed trials and infinite losses
+never become best; the search of an exhausted space ends.
 """
 
 from __future__ import annotations

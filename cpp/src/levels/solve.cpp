@@ -68,9 +68,10 @@ void solve(ConstMatrix l, bool transposed, Matrix b) {
     const System system{
         transposed ? Rows{l.row(n - 1) + n - 1, -1, -l.stride} : Rows{l.data, l.stride, 1}, n,
         transposed ? b.row(n - 1) : b.data, transposed ? -b.stride : b.stride, reciprocal};
-    parallel_for((b.cols + column_block - 1) / column_block, n * n * b.cols, [&](index_t task) {
-        const index_t c = task * column_block;
-        solve_columns(system, c, smaller(column_block, b.cols - c));
+    const index_t share = round_up((b.cols + threads() - 1) / threads(), width);
+    const index_t block = smaller(column_block, share);
+    parallel_for((b.cols + block - 1) / block, n * n * b.cols, [&](index_t task) {
+        solve_columns(system, task * block, smaller(block, b.cols - task * block));
     });
 }
 

@@ -410,8 +410,9 @@ def test_bars_are_muted_unless_asked_for(make: Make, capsys: pytest.CaptureFixtu
     assert "━" in capsys.readouterr().out
 
 
-def test_a_best_model_of_no_trial_is_none_at_all(make: Make) -> None:
-    assert make().get_best_models() == []
+def test_a_best_model_of_no_trial_is_an_error(make: Make) -> None:
+    with pytest.raises(RuntimeError, match="get_best_models: expected at least one completed trial, got none: no trial"):
+        make().get_best_models()
 
 
 def test_subclassed_models_with_functions_as_metrics_under_a_strategy_come_back(make: Make) -> None:

@@ -176,7 +176,7 @@ def test_a_search_whose_scores_are_all_infinite_says_so(tmp_path: Path, opened: 
 
     tuner = Diverging(max_trials=2, directory=tmp_path, seed=1, hyperparameters=space())
     opened.append(tuner)
-    with pytest.raises(RuntimeError, match="got none: no trial was run; search first"):
+    with pytest.raises(RuntimeError, match="got none: no trial was run; search again"):
         tuner.get_best_models()
     with pytest.warns(KrigeTunerWarning, match="2 completed without a finite score; the search ended: max_trials"):
         tuner.search(verbose=0)

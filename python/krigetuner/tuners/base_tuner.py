@@ -232,7 +232,7 @@ class BaseTuner:
         best = self.oracle.get_best_trials(num_models)
         if not best:
             why = summaries.nothing_completed(self.oracle)
-            raise RuntimeError(f"get_best_models: expected at least one completed trial, got none: {why}; search first")
+            raise RuntimeError(f"get_best_models: expected at least one completed trial, got none: {why}; search again")
         return [self.load_model(trial) for trial in best]
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:

@@ -54,6 +54,7 @@ class FraudModel(kt.HyperModel):
                 keras.metrics.AUC(name="auc"),
             ],
             jit_compile=False,  # compiling would take longer than training these small networks
+            steps_per_execution=8,  # halves the time of an epoch
         )
         return model
 

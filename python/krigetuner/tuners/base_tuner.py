@@ -227,10 +227,10 @@ class BaseTuner:
         """The models of the best completed trials, best first; fewer when fewer completed.
 
         Raises:
-            RuntimeError: no trial completed; the message has the last failure's reason.
+            RuntimeError: trials were run and none completed; the message has the last failure's reason.
         """
         best = self.oracle.get_best_trials(num_models)
-        if not best:
+        if not best and self.oracle.trials:
             why = summaries.nothing_completed(self.oracle)
             raise RuntimeError(f"get_best_models: expected at least one completed trial, got none: {why}; search again")
         return [self.load_model(trial) for trial in best]

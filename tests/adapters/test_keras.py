@@ -410,7 +410,7 @@ def test_bars_are_muted_unless_asked_for(make: Make, capsys: pytest.CaptureFixtu
     assert "━" in capsys.readouterr().out
 
 
-def test_a_best_model_of_no_trial_is_an_error(make: Make) -> None:
+def test_before_any_trial_there_is_no_best_model(make: Make) -> None:
     assert make().get_best_models() == []
 
 

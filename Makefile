@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := pyproject.toml CMakeLists.txt $(shell find cpp cuda -name '*.[ch]pp' -o -name '*.cu*' -o -name CMakeLists.txt)
+SOURCES := pyproject.toml CMakeLists.txt $(shell find $(wildcard cpp cuda) -name '*.[ch]pp' -o -name '*.cu*' -o -name CMakeLists.txt)
 
 .PHONY: demo test test-cpp test-python lint format bench wheel clean
 

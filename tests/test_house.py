@@ -40,7 +40,7 @@ NATIVE = sorted(
     path
     for folder in ("cpp", "cuda")
     for path in (ROOT / folder).rglob("*")
-    if path.suffix in NATIVE_SUFFIXES and path.parent.name in {"krige", "krige_cuda", "src", "bindings"}
+    if path.suffix in NATIVE_SUFFIXES and path.parent.name in {"krige", "krige_cuda", "src", "levels", "bindings"}
 )
 
 

@@ -1,4 +1,4 @@
-"""Every exception that KrigeTuner raises on purpose.
+"""The exceptions and the warning that are KrigeTuner's own.
 
 The `Fatal*` and `FailedTrialError` classes keep KerasTuner's names and meaning; the others are ours. An error says
 which argument was wrong, what it was, what is allowed, and what to do.

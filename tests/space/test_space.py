@@ -186,7 +186,6 @@ def test_cells_and_columns() -> None:
     )
     assert [p.name for p in space.columns] == ["n", "x", "c", "r"]
     assert space.categorical.tolist() == [False, False, True, False]
-    assert space.continuous.tolist() == [False, True, False, False]
     row = space.encode({"n": 2, "x": 2.5, "c": "b", "r": 4})
     assert row.tolist() == [0.375, 0.25, 0.75, 0.75]
     assert space.decode(row) == {"f": 1, "n": 2, "x": 2.5, "one": "a", "c": "b", "r": 4, "same": 2.0}

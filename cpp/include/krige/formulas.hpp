@@ -1,6 +1,6 @@
 // Every formula of the model, once, for C++ and CUDA. The radial functions are written for any
 // number type V that offers broadcast_like, madd, root, quotient_or_zero and scale_by_power: double
-// here, a pack of doubles in src/pack.hpp.
+// here, a pack of doubles in src/levels/pack.hpp.
 #pragma once
 
 #include <cmath>

@@ -73,9 +73,8 @@ def _execution(result: Any, objective: Objective, source: str) -> Execution:
 
 
 def names_of(objective: Objective) -> list[str]:
-    """The metrics that an objective needs."""
-    parts = objective.objectives if isinstance(objective, MultiObjective) else [objective]
-    return [str(o.name) for o in parts]
+    """The metrics that an objective is made of, each once."""
+    return list(objective.name_to_direction) if isinstance(objective, MultiObjective) else [objective.name]
 
 
 def is_history(result: Any) -> bool:

@@ -1,1 +1,1 @@
-"""The seam to arithmetic: what numpy, C++ and CUDA have to offer, and who of them computes."""
+"""The seam to arithmetic: what every backend has to offer, and which of them computes."""

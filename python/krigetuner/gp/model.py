@@ -3,8 +3,8 @@
     n   observations that ended: completed ones with their losses, failed ones as the worst seen
     x   (n, d) rows      losses (n,), +inf where diverged or failed      variances (n,), 0 where not known
 
-The jitter ladder is here and only here: a kernel matrix that cannot be factored gets more on its diagonal; the amount
-is kept in `Surrogate.jitter` for the record.
+Jitter is raised here and only here: a kernel matrix that cannot be factored gets more on its diagonal, up a ladder; the
+amount is kept in `Surrogate.jitter` for the record. The covariance of a joint sample climbs steps of its own.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class BayesianSearch:
             its default, the noise is learned; any other value is the least that is assumed.
         acquisition: see `gp.acquisition.NAMES`.
         beta: weight of the standard deviation in "ucb".
-        xi: improvement asked for by "ei", "logei" and "pi".
+        xi: improvement asked for by "ei", "logei" and "pi", in units of the objective.
         backend: the arithmetic to use; default: the one that `backend.registry` chooses.
 
     Raises:
@@ -106,14 +106,15 @@ class BayesianSearch:
             return suggestions
         if history.in_phase("running"):
             return Wait("every configuration has been tried or is running")
-        return Done(f"all {space.size} configurations have been tried; enlarge the search space to go on")
+        tried = f"all {space.size} configurations have been tried" if space.size else "no new configuration was found"
+        return Done(f"{tried}; enlarge the search space to go on")
 
     def _ask_trivial(self, space: Space, history: History) -> Answer:
         """A space without anything to vary: its one configuration, once."""
         if history.in_phase("running"):
             return Wait("the search space has nothing to vary yet, and a trial is running")
         if len(history):
-            return Done("all 1 configurations have been tried; register hyperparameters that can vary to go on")
+            return Done("the only configuration has been tried; register hyperparameters that can vary to go on")
         return [Suggestion(space.defaults(), Origin(self.name, note={"start": "defaults"}))]
 
     def _next(self, space: Space, seen: _Seen, number: int, index: int) -> tuple[Array | None, dict[str, Value]]:

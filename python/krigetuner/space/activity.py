@@ -67,7 +67,7 @@ class Activity:
     def of_rows(self, rows: Array) -> list[Mask | None]:
         """For each parameter a mask (m,) of the rows in which it is active, None for all of them.
 
-        Rows (m, d) must be snapped in the columns of parents; `inactive` settles that for the rest.
+        Rows (m, d) must be snapped in the columns of parents.
         """
         masks: list[Mask | None] = []
         for i, parameter in enumerate(self._parameters):

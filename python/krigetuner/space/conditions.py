@@ -7,7 +7,7 @@ values.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -119,8 +119,3 @@ def deserialize(config: Mapping[str, Any] | Condition) -> Condition:
             f"conditions: expected class_name 'Parent', got {config.get('class_name')!r}; only parents are known"
         )
     return Parent.from_config(config["config"])
-
-
-def hold(conditions: Sequence[Condition], values: Mapping[str, Any]) -> bool:
-    """Whether all conditions hold."""
-    return all(condition.is_active(values) for condition in conditions)

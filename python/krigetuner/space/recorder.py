@@ -9,7 +9,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from krigetuner.errors import KrigeTunerWarning
-from krigetuner.space.conditions import Condition, Parent, Value, hold
+from krigetuner.space.activity import meets
+from krigetuner.space.conditions import Condition, Parent, Value
 from krigetuner.space.parameters import Boolean, Choice, Fixed, Float, HyperParameter, Int, deserialize, serialize
 
 
@@ -172,8 +173,8 @@ class HyperParameters:
     def is_active(self, hyperparameter: str | HyperParameter) -> bool:
         """Whether the conditions of a parameter, or of any with that name, hold."""
         if isinstance(hyperparameter, HyperParameter):
-            return hold(hyperparameter.conditions, self.values)
-        return any(hold(p.conditions, self.values) for p in self._hps.get(str(hyperparameter), ()))
+            return meets(hyperparameter, self.values)
+        return any(meets(p, self.values) for p in self._hps.get(str(hyperparameter), ()))
 
     def merge(self, hps: HyperParameters | Iterable[HyperParameter], overwrite: bool = True) -> None:
         """Adds the parameters of another space.

@@ -56,11 +56,6 @@ class Space:
         return np.array([p.categorical for p in self._tunable], dtype=bool)
 
     @cached_property
-    def continuous(self) -> npt.NDArray[np.bool_]:
-        """(d,) True where a column holds a continuum."""
-        return np.array([p.count is None for p in self._tunable], dtype=bool)
-
-    @cached_property
     def size(self) -> int | None:
         """How many different configurations there are; None when there is a continuum or they are more than 2^53."""
         return count_configurations(self._sorted)

@@ -113,11 +113,11 @@ class BayesianOptimizationOracle(AlgorithmOracle):
 
     Args:
         num_initial_points: trials before the model is used; None for the dimensions + 1, between 4 and 10.
-        alpha: variance of the noise in the standardised objective; at its default the noise is learned.
+        alpha: least variance of the noise in the standardised objective; at its default the noise is learned.
         beta: weight of the standard deviation in the confidence bound ("ucb").
         acquisition: "auto", "ucb", "ei", "logei", "pi" or "thompson".
         kappa: another name of `beta`.
-        xi: improvement that "ei", "logei" and "pi" ask for, in standard deviations of the objective.
+        xi: improvement that "ei", "logei" and "pi" ask for, in units of the objective.
     """
 
     algorithm_name = "bayesian"

@@ -111,14 +111,14 @@ class BayesianOptimization(Tuner):
         objective: a metric's name, an `Objective`, a list of them, or None when runs return a number to minimise.
         max_trials: trials to run; failed ones count.
         num_initial_points: trials before the model takes over; None lets it choose by the space.
-        alpha: least variance of the noise, in units of the objective's variance.
+        alpha: least variance of the noise in the standardised objective; at its default the noise is learned.
         beta: weight of the standard deviation in "ucb".
         seed: any whole number; 0 is a seed like the others. Training is seeded too when it is given.
         hyperparameters, tune_new_entries, allow_new_entries: as for `RandomSearch`.
         max_retries_per_trial, max_consecutive_failed_trials, max_time, target: as for `RandomSearch`.
         acquisition: "auto", "ucb", "ei", "logei", "pi" or "thompson".
         kappa: another name of `beta`.
-        xi: improvement below which "ei", "logei" and "pi" do not count, in units of the objective's deviation.
+        xi: improvement below which "ei", "logei" and "pi" do not count, in units of the objective.
         **kwargs: of `Tuner` and `BaseTuner`.
     """
 

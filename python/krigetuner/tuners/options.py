@@ -9,9 +9,9 @@ import random
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-Option = TypeVar("Option")
+from krigetuner.gp.acquisition import NAMES
 
-ACQUISITIONS = ("auto", "ucb", "ei", "logei", "pi", "thompson")
+Option = TypeVar("Option")
 
 
 def whole_number(name: str, value: Any, least: int | None, advice: str, optional: bool = True) -> int | None:
@@ -66,8 +66,8 @@ def verbosity(verbose: Any) -> int:
         return 1
     if not isinstance(verbose, numbers.Integral) or verbose < 0:
         raise ValueError(
-            f'verbose: expected "auto", 0, 1 or 2, got {verbose!r}; 0 shows nothing, 1 and 2 lines for every trial, '
-            '"auto" what suits the terminal'
+            f'verbose: expected "auto", 0, 1 or 2, got {verbose!r}; 0 shows nothing, 1 and 2 show two lines for '
+            'every trial, "auto" what suits the terminal'
         )
     return int(verbose)
 
@@ -96,13 +96,12 @@ def acquisition_name(acquisition: Any) -> str:
     """The lower-case name of a known acquisition.
 
     Raises:
-        ValueError: it is none of `ACQUISITIONS`.
+        ValueError: it is none of `gp.acquisition.NAMES`.
     """
     name = acquisition.lower() if isinstance(acquisition, str) else acquisition
-    if name not in ACQUISITIONS:
+    if name not in NAMES:
         raise ValueError(
-            f"acquisition: expected one of {', '.join(map(repr, ACQUISITIONS))}, got {acquisition!r}; "
-            "leave it out for 'auto'"
+            f"acquisition: expected one of {', '.join(map(repr, NAMES))}, got {acquisition!r}; leave it out for 'auto'"
         )
     return str(name)
 

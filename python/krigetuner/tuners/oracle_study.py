@@ -144,10 +144,6 @@ class OracleStudy(OracleInternals):
             self._definitions.report()
             self._record_space()
 
-    def _code_space(self) -> HyperParameters:
-        """The search space without what only an earlier run defined."""
-        return self._definitions.defined_by_code()
-
     def _settle_space(self) -> None:
         """Ends the code's definitions before the first trial: what an earlier run had beside them is judged now."""
         if not self._settled:

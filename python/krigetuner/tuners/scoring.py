@@ -6,16 +6,12 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from krigetuner.adapters.function import names_of
 from krigetuner.run import plain, policy
 from krigetuner.trial.metrics import MetricsTracker
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners.trial import Trial, track
-
-
-def names_of(objective: Objective) -> list[str]:
-    """The metrics that an objective is made of."""
-    return list(getattr(objective, "name_to_direction", None) or [objective.name])
 
 
 def reported(metrics: Any, objective: Objective) -> dict[str, float]:

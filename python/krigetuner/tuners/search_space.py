@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from krigetuner.errors import KrigeTunerWarning, StudyMismatch
+from krigetuner.space.activity import meets
 from krigetuner.space.parameters import HyperParameter, deserialize, serialize
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
@@ -246,7 +247,7 @@ def active_values(hyperparameters: HyperParameters, values: Mapping[str, Any]) -
     known = {p.name for p in hyperparameters.space}
     active: dict[str, Any] = {name: value for name, value in values.items() if name not in known}
     for parameter in hyperparameters.space:
-        if parameter.name not in active and all(c.is_active(active) for c in parameter.conditions):
+        if parameter.name not in active and meets(parameter, active):
             active[parameter.name] = values.get(parameter.name, parameter.default)
     return active
 

@@ -179,7 +179,7 @@ def test_a_search_whose_scores_are_all_infinite_says_so(tmp_path: Path, opened: 
     assert tuner.get_best_models() == []
     with pytest.warns(KrigeTunerWarning, match="2 completed without a finite score; the search ended: max_trials"):
         tuner.search(verbose=0)
-    with pytest.raises(RuntimeError, match="got none: 2 completed without a finite score.*search again"):
+    with pytest.raises(RuntimeError, match=r"got none: 2 completed without a finite score.*search again"):
         tuner.get_best_models()
 
 

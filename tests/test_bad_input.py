@@ -230,10 +230,10 @@ CASES: dict[str, Case] = {
     "kappa that is no number": refuses(TypeError, r"kappa: expected a finite number", asks(kappa="large")),
     "negative xi": refuses(ValueError, r"xi: expected a finite number of at least 0, got -0.1", asks(xi=-0.1)),
     "negative alpha": refuses(ValueError, r"alpha: expected a finite number of at least 0", asks(alpha=-1e-4)),
-    "no initial points": refuses(
+    "negative initial points": refuses(
         ValueError,
-        r"num_initial_points: expected a whole number of at least 1 or None, got 0",
-        asks(num_initial_points=0),
+        r"num_initial_points: expected a whole number of at least 0 or None, got -1",
+        asks(num_initial_points=-1),
     ),
     "reversed bounds of Int": refuses(ValueError, r"min_value", space(lambda hp: hp.Int("x", 5, 1))),
     "reversed bounds of Float": refuses(ValueError, r"min_value", space(lambda hp: hp.Float("x", 0.5, 0.1))),

@@ -15,7 +15,7 @@ from krigetuner.run.progress import (
     Shown,
     _picture,
     duration,
-    last_line,
+    failure_reason,
     mode_for,
     number,
     tell_interrupted,
@@ -49,7 +49,7 @@ def story(progress: Progress) -> None:
     progress.best(0.5, "0", {"units": 32})
     progress.ended("COMPLETED", 0.5, None)
     progress.started("1", {"units": 64}, 2)
-    progress.ended("FAILED", None, "Traceback\n  File x\nValueError: bad layer\n")
+    progress.ended("FAILED", None, "Traceback (most recent call last):\n  File x\nValueError: bad layer\n")
     progress.close("all done")
 
 
@@ -142,5 +142,8 @@ def test_a_terminal_sees_the_live_display() -> None:
 def test_texts() -> None:
     assert [number(v) for v in (0.123456789, 3, "adam", True, 1e-7)] == ["0.12346", "3", "adam", "True", "1e-07"]
     assert [duration(s) for s in (3.21, 65.0, 7380.0)] == ["3.2s", "1m 05s", "2h 03m"]
-    assert last_line(None) == ""
-    assert last_line("Traceback\n  x\nValueError: first\n  more detail\n") == "ValueError: first"
+    assert failure_reason(None) == ""
+    assert (
+        failure_reason("Traceback (most recent call last)\n  x\nValueError: first\n  more detail\n")
+        == "ValueError: first"
+    )

@@ -80,7 +80,7 @@ class Progress:
             s.ended += 1
         result = f"{s.objective} {number(score)}" if score is not None else status.lower()
         best = "" if s.best_score is None else f"; best {number(s.best_score)} (trial {s.best_trial})"
-        reason = last_line(message)
+        reason = failure_reason(message)
         if self.mode in {"plain", "live"}:
             self._print(f"Trial {s.trial_id} {result} after {took}{best}")
         if reason and self.mode != "silent":
@@ -197,13 +197,13 @@ def duration(seconds: float) -> str:
     return f"{minutes}m {rest:02d}s" if minutes < 60 else f"{minutes // 60}h {minutes % 60:02d}m"
 
 
-def last_line(message: str | None) -> str:
-    """The end of a traceback: the exception itself."""
-    lines = [line for line in (message or "").strip().splitlines() if line.strip()]
-    for line in reversed(lines):
-        if not line.startswith(" "):
-            return line
-    return lines[-1] if lines else ""
+def failure_reason(message: str | None) -> str:
+    """The first line of why a trial failed: of the exception where the message is a traceback."""
+    lines = [line for line in (message or "").splitlines() if line.strip()]
+    starts = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    if starts:
+        lines = [line for line in lines[starts[-1] + 1 :] if not line.startswith(" ")] or lines[-1:]
+    return lines[0].strip() if lines else ""
 
 
 def _of(count: int, total: int | None) -> str:

@@ -112,7 +112,7 @@ class BayesianOptimizationOracle(AlgorithmOracle):
     """Gaussian-process search. See `Oracle` for the other arguments.
 
     Args:
-        num_initial_points: trials before the model is used; None for the dimensions + 1, between 4 and 10.
+        num_initial_points: trials before the model is used; None or 0 for the dimensions + 1, between 4 and 10.
         alpha: least variance of the noise in the standardised objective; at its default the noise is learned.
         beta: weight of the standard deviation in the confidence bound ("ucb").
         acquisition: "auto", "ucb", "ei", "logei", "pi" or "thompson".
@@ -142,7 +142,7 @@ class BayesianOptimizationOracle(AlgorithmOracle):
         **kwargs: Any,
     ) -> None:
         self.num_initial_points = options.whole_number(
-            "num_initial_points", num_initial_points, 1, "None takes a number that suits the dimensions"
+            "num_initial_points", num_initial_points, 0, "None or 0 takes a number that suits the dimensions"
         )
         advice = f"the default, {DEFAULT_ALPHA:g}, lets the noise be learned"
         self.alpha = options.real_number("alpha", alpha, 0.0, advice)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from krigetuner.errors import MissingDependency
+from krigetuner.run.progress import failure_reason
 from krigetuner.trial.trial import TrialRecord
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _row(record: TrialRecord) -> dict[str, Any]:
         "seconds": (record.ended or 0.0) - (record.started or 0.0) if known else None,
         "executions": count,
         "score_std": None if variance is None or count < 2 else math.sqrt(variance * count),
-        "message": reason(record.message) or None,
+        "message": failure_reason(record.message) or None,
     }
 
 
@@ -97,15 +98,6 @@ def history_table(records: Sequence[TrialRecord], reports: Iterable[TrialReporte
     columns = _metric_columns((name for _, _, metrics in rows for name in metrics), HISTORY)
     full = [place | {columns[name]: value for name, value in metrics.items()} for _, place, metrics in rows]
     return _table("history", full, HISTORY, list(columns.values()))
-
-
-def reason(message: str | None) -> str:
-    """The first line of why a trial failed: of the exception where the message is a traceback."""
-    lines = [line for line in (message or "").splitlines() if line.strip()]
-    starts = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
-    if starts:
-        lines = [line for line in lines[starts[-1] + 1 :] if not line.startswith(" ")] or lines[-1:]
-    return lines[0].strip() if lines else ""
 
 
 def _metric_columns(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from krigetuner.run.progress import last_line, number
+from krigetuner.run.progress import failure_reason, number
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.trial import TrialStatus
-from krigetuner.tuners.results_table import reason
 
 if TYPE_CHECKING:
     from krigetuner.tuners.oracle import Oracle
@@ -51,7 +50,9 @@ def nothing_completed(oracle: Oracle) -> str:
         parts.append(f"{len(done) - left} completed without a finite score")
     if failed:
         last = max(failed, key=lambda r: (r.ended or 0.0, r.number))
-        parts.append(f"the last failure, trial {last.trial_id}: {reason(last.message) or 'no reason was given'}")
+        parts.append(
+            f"the last failure, trial {last.trial_id}: {failure_reason(last.message) or 'no reason was given'}"
+        )
     elif oracle.stop_reason:
         parts.append(f"the search ended: {oracle.stop_reason}")
     return "; ".join(parts)
@@ -69,5 +70,5 @@ def results(oracle: Oracle, directory: str, count: int) -> str:
     failed = [r for r in records if r.status in {TrialStatus.FAILED, TrialStatus.INVALID}]
     if failed:
         lines += ["", f"{len(failed)} trials failed:"]
-        lines += [f"Trial {r.trial_id} {r.status}: {last_line(r.message)}" for r in failed[:count]]
+        lines += [f"Trial {r.trial_id} {r.status}: {failure_reason(r.message)}" for r in failed[:count]]
     return "\n".join(lines)

@@ -88,7 +88,7 @@ def search(tuner: kt.Tuner, trials: int) -> kt.Tuner:
     """Runs a search to its end; one that had ended before gets `trials` more trainings."""
     (x, y), validation, _ = digits()
     if tuner.remaining_trials == 0:
-        tuner.oracle.max_trials += trials
+        tuner.oracle.max_trials = len(tuner.oracle.trials) + trials
     tuner.search(x, y, validation_data=validation, epochs=EPOCHS)
     return tuner
 

@@ -9,13 +9,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from krigetuner import config, engine, errors, oracles, tuners
+    from krigetuner import applications, compat, config, distribute, engine, errors, oracles, tuners, utils
     from krigetuner.errors import FailedTrialError, KrigeTunerWarning
+    from krigetuner.space.parameter import HyperParameter
     from krigetuner.space.recorder import HyperParameters
     from krigetuner.trial.objective import Objective
     from krigetuner.tuners.base_tuner import BaseTuner
     from krigetuner.tuners.classes import BayesianOptimization, GridSearch, RandomSearch
     from krigetuner.tuners.hypermodel import HyperModel
+    from krigetuner.tuners.logger import Logger
     from krigetuner.tuners.oracle import Oracle
     from krigetuner.tuners.synchronized import synchronized
     from krigetuner.tuners.trial import Trial
@@ -30,21 +32,29 @@ __all__ = [
     "FailedTrialError",
     "GridSearch",
     "HyperModel",
+    "HyperParameter",
     "HyperParameters",
+    "Hyperband",
     "KrigeTunerWarning",
+    "Logger",
     "Objective",
     "Oracle",
     "RandomSearch",
+    "SklearnTuner",
     "Trial",
     "Tuner",
     "__version__",
+    "applications",
+    "compat",
     "config",
+    "distribute",
     "engine",
     "errors",
     "oracles",
     "show_versions",
     "synchronized",
     "tuners",
+    "utils",
 ]
 
 _MODULES = {
@@ -53,11 +63,15 @@ _MODULES = {
     "FailedTrialError": "errors",
     "GridSearch": "tuners.classes",
     "HyperModel": "tuners.hypermodel",
+    "HyperParameter": "space.parameter",
     "HyperParameters": "space.recorder",
+    "Hyperband": "tuners.hyperband",
     "KrigeTunerWarning": "errors",
+    "Logger": "tuners.logger",
     "Objective": "trial.objective",
     "Oracle": "tuners.oracle",
     "RandomSearch": "tuners.classes",
+    "SklearnTuner": "tuners.sklearn_tuner",
     "Trial": "tuners.trial",
     "Tuner": "tuners.tuner",
     "show_versions": "versions",

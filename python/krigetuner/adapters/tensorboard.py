@@ -34,8 +34,14 @@ def _hparams_callback(log_dir: str, trial_id: str, hp: HyperParameters) -> list[
         from tensorboard.plugins.hparams import api
     except ModuleNotFoundError:
         return []
-    values = {api.HParam(p.name, _domain(p, api)): hp.values[p.name] for p in hp.space if p.name in hp.values}
-    return [api.KerasCallback(writer=log_dir, hparams=values, trial_id=trial_id)]
+    return [api.KerasCallback(writer=log_dir, hparams=hparams(hp, api), trial_id=trial_id)]
+
+
+def hparams(hyperparams: HyperParameters, hparams_api: Any) -> dict[Any, Any]:
+    """The active hyperparameters with their ranges, and their values, in the terms of TensorBoard's HParams API."""
+    values = hyperparams.values
+    active = (p for p in hyperparams.space if p.name in values)
+    return {hparams_api.HParam(p.name, _domain(p, hparams_api)): values[p.name] for p in active}
 
 
 def _domain(parameter: HyperParameter, api: Any) -> Any:

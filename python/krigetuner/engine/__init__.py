@@ -11,11 +11,15 @@ if TYPE_CHECKING:
         conditions,
         hypermodel,
         hyperparameters,
+        logger,
         metrics_tracking,
+        multi_execution_tuner,
         objective,
         oracle,
+        stateful,
         trial,
         tuner,
+        tuner_utils,
     )
 
 __all__ = [
@@ -23,11 +27,15 @@ __all__ = [
     "conditions",
     "hypermodel",
     "hyperparameters",
+    "logger",
     "metrics_tracking",
+    "multi_execution_tuner",
     "objective",
     "oracle",
+    "stateful",
     "trial",
     "tuner",
+    "tuner_utils",
 ]
 
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from krigetuner.trial.trial import TrialStatus
-from krigetuner.tuners.trial import Trial
+from krigetuner.tuners.trial import Trial, generate_trial_id
 
-__all__ = ["Trial", "TrialStatus"]
+__all__ = ["Trial", "TrialStatus", "generate_trial_id"]

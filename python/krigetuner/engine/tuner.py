@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from krigetuner.adapters.keras import in_scope as maybe_distribute
 from krigetuner.tuners.tuner import Tuner
 
-__all__ = ["Tuner"]
+__all__ = ["Tuner", "maybe_distribute"]

@@ -14,9 +14,15 @@ from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.metrics import MetricsTracker
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialRecord, TrialStatus
+from krigetuner.tuners.stateful import Stateful
 
 
-class Trial:
+def generate_trial_id() -> str:
+    """A random name for a trial that belongs to no search."""
+    return secrets.token_hex(16)
+
+
+class Trial(Stateful):
     """One set of hyperparameter values and what came of it.
 
     Args:
@@ -43,7 +49,7 @@ class Trial:
         message: str | None = None,
     ) -> None:
         self._hyperparameters = hyperparameters
-        self.trial_id = secrets.token_hex(16) if trial_id is None else trial_id
+        self.trial_id = generate_trial_id() if trial_id is None else trial_id
         self.metrics = MetricsTracker()
         self.score: float | None = None
         self.best_step: int | float | None = 0
@@ -123,14 +129,6 @@ class Trial:
         trial = cls(None)
         trial.set_state(state)
         return trial
-
-    def save(self, fname: str | Path) -> None:
-        """Writes `get_state` as JSON."""
-        Path(fname).write_text(json.dumps(self.get_state()), encoding="utf-8")
-
-    def reload(self, fname: str | Path) -> None:
-        """Takes over what `save` wrote."""
-        self.set_state(json.loads(Path(fname).read_text(encoding="utf-8")))
 
     @classmethod
     def load(cls, fname: str | Path) -> Trial:

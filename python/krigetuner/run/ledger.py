@@ -179,9 +179,13 @@ class Ledger:
             raise ValueError(
                 f"ledger: expected an empty study, got one with {self.state.position} events; open it instead"
             )
-        for _, event in earlier._store.read():
-            self._record(event)
-        self._observed.forget()
+        self.adopt([event for _, event in earlier._store.read()])
+
+    def adopt(self, events: Sequence[e.Event]) -> None:
+        """Records the events of a whole study, at least one, all or none; this one must be empty."""
+        self._unsure = True
+        self._store.append_all(events)
+        self._catch_up()
 
     def grow_space(self, configs: Sequence[Mapping[str, Any]], replaces: Sequence[str] = ()) -> None:
         """Records parameters that the space did not have; known ones (same name and conditions) are passed over.

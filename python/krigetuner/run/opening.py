@@ -13,9 +13,20 @@ from krigetuner.space.space import Space
 from krigetuner.store.replay import StudyState, identity, parameter_name
 
 STOP_RULES = frozenset(
-    {"max_trials", "max_time", "target", "max_retries_per_trial", "max_consecutive_failed_trials", "verbose"}
+    {
+        "max_trials",
+        "max_time",
+        "target",
+        "max_retries_per_trial",
+        "max_consecutive_failed_trials",
+        "hyperband_iterations",
+        "verbose",
+    }
 )
 """Options that decide when to end, not what is tried: they change from run to run, and nobody is warned."""
+
+IMPORTED = "keras_tuner"
+"""The algorithm of a study that began as a project of KerasTuner, until code goes on with it."""
 
 PARAMETER = "parameter "
 """How the sentence about a parameter begins."""
@@ -81,11 +92,13 @@ def compare(state: StudyState, code: Opening) -> Differences:
     loud = [t for k, t in options if k not in STOP_RULES]
     quiet = [t for k, t in options if k in STOP_RULES]
     if dict(state.objective) != dict(code.objective):
-        loud.append(f"objective: {_goal(state.objective)} -> {_goal(code.objective)}")
+        known = quiet if same_goal(state.objective, code.objective) else loud
+        known.append(f"objective: {_goal(state.objective)} -> {_goal(code.objective)}")
+    expected = quiet if state.algorithm == IMPORTED else loud  # the files tell neither; its seed means nothing to us
     if state.algorithm != code.algorithm:
-        loud.append(f"algorithm: {state.algorithm!r} -> {code.algorithm!r}")
+        expected.append(f"algorithm: {state.algorithm!r} -> {code.algorithm!r}")
     if code.seed is not None and state.seed != code.seed:
-        loud.append(f"seed: {state.seed!r} -> {code.seed!r}")
+        expected.append(f"seed: {state.seed!r} -> {code.seed!r}")
     for word, old, new in (("backend", state.backend, code.backend), ("version", state.version, code.version)):
         if old != new:
             quiet.append(f"{word}: {old!r} -> {new!r}")
@@ -117,7 +130,7 @@ def refuse_unrelated(state: StudyState, objective: Mapping[str, Any], parameters
     """
     if not state.ended:
         return
-    if dict(state.objective) != dict(objective):
+    if not same_goal(state.objective, objective):
         raise StudyMismatch(
             f"study {state.name!r}: expected the record of a search for objective {_goal(objective)}, "
             f"got one for objective {_goal(state.objective)}; {WAYS_ON}"
@@ -131,8 +144,18 @@ def refuse_unrelated(state: StudyState, objective: Mapping[str, Any], parameters
         )
 
 
+def same_goal(recorded: Mapping[str, Any], objective: Mapping[str, Any]) -> bool:
+    """Whether a study's objective may be this one; an imported study knows only which metrics equal its scores."""
+    candidates = recorded.get("candidates")
+    if candidates is None:
+        return dict(recorded) == dict(objective)
+    return not candidates or objective.get("name") in candidates
+
+
 def _goal(config: Mapping[str, Any]) -> str:
     """An objective in words."""
+    if not config.get("name"):
+        return "unknown"
     parts = config.get("objectives") or [config]
     return " and ".join(f"{p['name']!r} ({p['direction']})" for p in parts)
 
@@ -152,6 +175,8 @@ def space_changes(state: StudyState, parameters: Sequence[Mapping[str, Any]]) ->
             if known.get("class_name") != config.get("class_name"):
                 found.append(f"{PARAMETER}{name!r}: {known.get('class_name')} -> {config.get('class_name')}")
                 continue
+            if deserialize(known).definition() == deserialize(config).definition():
+                continue  # a default that is the first value anyway, chosen or not
             texts = _changes("", known.get("config", known), config.get("config", config))
             if texts:
                 found.append(f"{PARAMETER}{name!r}: " + ", ".join(t for _, t in texts))

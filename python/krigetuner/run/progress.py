@@ -136,6 +136,11 @@ def tell_interrupted(trial_ids: Sequence[str]) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def tell(line: str) -> None:
+    """Writes a line that the user did not ask for to the standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def show(text: str) -> None:
     """Writes text that the user asked to see to the standard output."""
     print(text, flush=True)

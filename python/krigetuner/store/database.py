@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -81,21 +81,32 @@ class DatabaseStore:
             if self._token is None:
                 raise StoreError(f"{self.where}: expected an open study, got one that is closed or read-only; open it")
             try:
-                return self._append(event)
+                return self._append((event,))
             except _Stale:  # an interruption hit between a commit and its noting down
                 self._position = self._row()[0]
-                return self._append(event)
+                return self._append((event,))
 
-    def _append(self, event: Event) -> int:
-        """The transaction of one event."""
-        position = self._position + 1
+    def append_all(self, events: Sequence[Event]) -> int:
+        """Records all these events, at least one, in one transaction, and returns the position of the last.
+
+        Raises:
+            StoreError: none of them was recorded.
+        """
+        with self._lock:
+            if self._token is None:
+                raise StoreError(f"{self.where}: expected an open study, got one that is closed or read-only; open it")
+            return self._append(events)
+
+    def _append(self, events: Sequence[Event]) -> int:
+        """One transaction of events that follow each other."""
+        position, last = self._position + len(events), events[-1]
         with self._connection.transaction() as cursor:
             self._statements.advance.run(
                 cursor,
                 {
                     "new": position,
                     "old": self._position,
-                    "closed": event.reason if isinstance(event, StudyClosed) else None,
+                    "closed": last.reason if isinstance(last, StudyClosed) else None,
                     "expiry": time.time() + SECONDS,
                     "study": self._study,
                     "token": self._token,
@@ -103,7 +114,8 @@ class DatabaseStore:
             )
             if cursor.rowcount != 1:
                 self._refuse()
-            self._writer.write(cursor, position, event)
+            for place, event in enumerate(events, self._position + 1):
+                self._writer.write(cursor, place, event)
         self._position = position
         return position
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from krigetuner.errors import StoreError
 from krigetuner.store.events import Event, TrialReported
@@ -29,6 +29,10 @@ class MemoryStore:
         if isinstance(event, TrialReported) and event.metrics:
             self._reports.setdefault(event.number, []).append(event)
         return len(self._events)
+
+    def append_all(self, events: Sequence[Event]) -> int:
+        """Keeps events, at least one, and returns the position of the last."""
+        return [self.append(event) for event in events][-1]
 
     def read(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         """The events behind position `after`, in order."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 
 from krigetuner.errors import StoreError, StudyLocked
 from krigetuner.store.artifacts import DATABASE, remove_study_files
 from krigetuner.store.connection import Durability
 from krigetuner.store.database import DatabaseStore
+from krigetuner.store.keras_tuner_files import foreign_files
 from krigetuner.store.memory import MemoryStore
 from krigetuner.store.protocol import Store
 
@@ -24,7 +26,8 @@ def open_store(
     Args:
         project: the project directory; its last part names the study in a shared database.
         storage: None for `study.sqlite` in the project directory, "memory", a path, or a SQLAlchemy URL.
-        overwrite: True to remove what was recorded before: our own files and rows, nothing else.
+        overwrite: True to remove what was recorded before: our own files and rows, nothing else. Files of KerasTuner's
+            are moved into `keras_tuner_1` in the project directory.
 
     Raises:
         StoreError: it cannot be opened, or written.
@@ -47,6 +50,7 @@ def open_store(
     if overwrite:
         ids = [record.trial_id for record in store.state().trials.values()]
         store.erase()
+        _move_foreign(root)
         remove_study_files(root, ids, database=False)
     return store
 
@@ -82,4 +86,26 @@ def _remove_recorded(root: Path, durability: Durability) -> None:
         else:
             ids = [record.trial_id for record in store.state().trials.values()]
             store.close()
+    _move_foreign(root)
     remove_study_files(root, ids)
+
+
+def _move_foreign(root: Path) -> None:
+    """Moves what KerasTuner left in a project directory into a directory beside, for a new search uses those names.
+
+    Raises:
+        StoreError: something could not be moved.
+    """
+    files = foreign_files(root)
+    if not files:
+        return
+    aside = next(p for p in (root / f"keras_tuner_{n}" for n in count(1)) if not p.exists())
+    try:
+        aside.mkdir()
+        for path in files:
+            path.rename(aside / path.name)
+    except OSError as error:
+        raise StoreError(
+            f"overwrite: expected to move KerasTuner's files in {root} to {aside.name}, got {error.strerror} "
+            f"({error.filename}); move them by hand or choose another project_name"
+        ) from error

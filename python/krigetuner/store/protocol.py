@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from krigetuner.store.events import Event, TrialReported
@@ -17,6 +17,13 @@ class Store(Protocol):
 
         Raises:
             StoreError: nothing of the event was recorded (disk full, read-only, lease lost).
+        """
+
+    def append_all(self, events: Sequence[Event]) -> int:
+        """Records all these events, at least one, in one transaction, and returns the position of the last.
+
+        Raises:
+            StoreError: none of them was recorded.
         """
 
     def read(self, after: int = 0) -> Iterator[tuple[int, Event]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from krigetuner.run import policy
+from krigetuner.run.keras_tuner_project import taken_names
 from krigetuner.run.messages import Execution
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.history import Origin
@@ -81,11 +82,10 @@ class Oracle(OracleStudy):
         trial_id = self._next_trial_id()
         values = self._ledger.next_enqueued()
         if values is not None:
-            origin = Origin("queue")
-            values = self._definitions.active_values(values)
+            values, origin = self._enqueued(values)
         else:
             self._origin, began = None, time.perf_counter()
-            response = self.populate_space(trial_id)
+            response = self._overridden("_populate_space", "populate_space")(trial_id)
             seconds = time.perf_counter() - began
             if response["status"] != TrialStatus.RUNNING:
                 return self._no_trial(tuner_id, response["status"], response.get("message") or "the oracle said so")
@@ -99,6 +99,10 @@ class Oracle(OracleStudy):
         self.start_order.append(trial_id)
         self._remember(trial_id, record.values)
         return self._start(record, tuner_id)
+
+    def _enqueued(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], Origin]:
+        """The values that an enqueued configuration runs with, and where it comes from."""
+        return self._definitions.active_values(values), Origin("queue")
 
     def _start(self, record: TrialRecord, tuner_id: str) -> Trial:
         """Begins an attempt at a trial."""
@@ -118,7 +122,11 @@ class Oracle(OracleStudy):
         return Trial(self.get_space, self._next_trial_id(), status, reason)
 
     def _next_trial_id(self) -> str:
-        return options.trial_name(len(self._ledger.state.trials), self.max_trials)
+        state = self._ledger.state
+        number, taken = len(state.trials), taken_names(state.saved)
+        while (name := options.trial_name(number, self.max_trials)) in state.numbers or name in taken:
+            number += 1  # an imported project may lack some trials
+        return name
 
     def _begin_search(self) -> None:
         """Restarts the clock of `max_time`."""
@@ -199,7 +207,7 @@ class Oracle(OracleStudy):
         if own.status == TrialStatus.COMPLETED:
             if own.executions:
                 scoring.score_executions(own, self.objective)
-            self.score_trial(own)
+            self._overridden("_score_trial", "score_trial")(own)
             scoring.judge_score(own, self.objective)
         self._record_end(own)
         self.save()

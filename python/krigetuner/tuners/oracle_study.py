@@ -31,6 +31,7 @@ class OracleStudy(OracleInternals):
     """The part of `Oracle` that opens, records and reloads; see there for the arguments."""
 
     algorithm_name = "custom"
+    _derived = DERIVED
 
     def __init__(
         self,
@@ -208,9 +209,12 @@ class OracleStudy(OracleInternals):
             return
         from krigetuner.store.project import open_store
 
-        store = open_store(project.project_path(directory, project_name), storage, overwrite, durability or "normal")
+        path = project.project_path(directory, project_name)
+        store = open_store(path, storage, overwrite, durability or "normal")
         earlier, ledger = self._opened, Ledger(store)
         try:
+            if not overwrite:
+                project.continue_keras_tuner(ledger, path, self.objective)
             if earlier is None or not earlier.state.position:
                 self._open(ledger, self.project_name)
             elif not ledger.state.position:
@@ -270,9 +274,9 @@ class OracleStudy(OracleInternals):
 
     def save(self) -> None:
         """Records the state of a user's own oracle; everything else is recorded when it happens."""
-        own = type(self).get_state is not OracleStudy.get_state
+        own = not type(self).get_state.__module__.startswith("krigetuner.")
         state = self.get_state() if own else {"seed_state": self._seed_state}
-        kept = {name: value for name, value in state.items() if name not in DERIVED}
+        kept = {name: value for name, value in state.items() if name not in self._derived}
         if kept != (self._recorded_state or {"seed_state": self.seed}):
             self._ledger.save_state(STATE, kept)
             self._recorded_state = dict(self._ledger.state.saved[STATE])
@@ -311,6 +315,14 @@ class OracleStudy(OracleInternals):
     def _number(self, trial: Trial) -> int:
         """The trial's count in the study."""
         return self._ledger.state.numbers[trial.trial_id]
+
+    def _planned_trials(self) -> int | None:
+        """How many trials the search will have at most, as far as that is known."""
+        return self.max_trials
+
+    def _needed_trials(self) -> set[str]:
+        """Ids of ended trials whose training another one goes on with, or may still go on with."""
+        return set()
 
     def _counted(self) -> int:
         """How many trials count towards `max_trials`."""

@@ -6,7 +6,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from krigetuner.run.keras_tuner_project import summary, take_over
 from krigetuner.run.ledger import Ledger
+from krigetuner.run.policy import Goal
+from krigetuner.run.progress import tell
+from krigetuner.store.keras_tuner_files import is_project
 
 
 def project_path(directory: str | Path | None, project_name: str | None) -> Path:
@@ -20,6 +24,18 @@ def version() -> str:
         return metadata.version("krigetuner")
     except metadata.PackageNotFoundError:
         return "unknown"
+
+
+def continue_keras_tuner(ledger: Ledger, root: Path, goal: Goal) -> None:
+    """Makes a project that KerasTuner left in the directory of an empty study its begin, and says so.
+
+    Raises:
+        StudyMismatch: its scores are those of another objective.
+    """
+    if ledger.state.position or not is_project(root):
+        return
+    project = take_over(ledger, root, root.name, goal, version())
+    tell(f"Going on with {summary(project, ledger)}, in {root}; KerasTuner's own files stay as they are")
 
 
 def check_carried(earlier: Ledger) -> None:

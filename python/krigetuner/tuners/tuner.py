@@ -10,15 +10,17 @@ from krigetuner.adapters import keras as adapter
 from krigetuner.adapters.checkpoints import Checkpoints
 from krigetuner.adapters.context import present_context
 from krigetuner.adapters.fit_source import history_keywords
+from krigetuner.adapters.folds import checked_cv, split_folds
 from krigetuner.adapters.function import executions
 from krigetuner.adapters.tensorboard import separate_logs
 from krigetuner.adapters.training import Training
 from krigetuner.errors import StoreError
+from krigetuner.run.keras_tuner_project import foreign_trials
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.store.connection import Durability
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners.base_tuner import BaseTuner
-from krigetuner.tuners.hooks import Hooks
+from krigetuner.tuners.hooks import Hooks, report_epoch
 from krigetuner.tuners.hypermodel import HyperModel
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
@@ -39,13 +41,19 @@ class Tuner(BaseTuner):
         optimizer, loss, metrics: replace those that the hypermodel compiles with.
         distribution_strategy: a `tf.distribute.Strategy` under which models are built and loaded.
         directory, project_name, overwrite, storage, durability: as for `BaseTuner`.
-        logger: accepted and ignored.
+        logger: told of the search and its trials; see `Logger`.
         tuner_id: names this tuner among several; default "tuner0".
         executions_per_trial: trainings per trial; the mean counts, and the spread is its uncertainty.
+        cv: cross-validation instead of validation data: a number of folds (shuffled, always the same), a splitter of
+            scikit-learn, or an iterable of pairs (training rows, validation rows). Each fold is an execution: the
+            folds' mean is the score, and their spread its uncertainty. `search` takes x, y, `sample_weight` and
+            `groups`. The weights that are kept are those of the best fold, which has not seen all of the data: train
+            the best hyperparameters on all of it in the end, for about `trial.best_step + 1` epochs.
         keep_checkpoints: "best" keeps the best weights of the ten best trials, "all" those of every trial.
 
     Raises:
-        ValueError: as `BaseTuner`; no hypermodel although `run_trial` is not overridden; a bad `keep_checkpoints`.
+        ValueError: as `BaseTuner`; no hypermodel although `run_trial` is not overridden; a bad `keep_checkpoints` or
+            `cv`.
         FatalValueError: the hypermodel is neither callable nor a `HyperModel`.
     """
 
@@ -65,6 +73,7 @@ class Tuner(BaseTuner):
         overwrite: bool = False,
         executions_per_trial: int = 1,
         *,
+        cv: Any = None,
         keep_checkpoints: Literal["best", "all"] = "best",
         storage: str | None = None,
         durability: Durability | None = None,
@@ -91,6 +100,7 @@ class Tuner(BaseTuner):
         self.metrics = metrics
         self.distribution_strategy = distribution_strategy
         self.executions_per_trial = executions_per_trial
+        self.cv = checked_cv(cv)
         self.keep_checkpoints = keep_checkpoints
         self.tuner_id = tuner_id or "tuner0"
         self._training: Training | None = None
@@ -127,8 +137,23 @@ class Tuner(BaseTuner):
 
     # --- running -------------------------------------------------------------------------------------------------
 
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Runs trials until the oracle stops; see `BaseTuner.search`.
+
+        Args:
+            *fit_args: for `HyperModel.fit`: x and y, or whatever it takes.
+            **fit_kwargs: for `HyperModel.fit`: `validation_data`, `epochs`, `callbacks`, ...; under cross-validation no
+                validation data, and `groups` where the splitter needs them.
+
+        Raises:
+            FatalValueError: the data cannot be split into folds; before anything is trained.
+        """
+        if self.cv is not None and type(self).run_trial is Tuner.run_trial:
+            split_folds(self.cv, fit_args, fit_kwargs)
+        super().search(*fit_args, **fit_kwargs)
+
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
-        """Builds and fits the model, `executions_per_trial` times.
+        """Builds and fits the model, `executions_per_trial` times, under cross-validation for every fold.
 
         Args:
             trial: has the hyperparameters.
@@ -139,15 +164,19 @@ class Tuner(BaseTuner):
             The results of the executions: Histories, or what `HyperModel.fit` returned.
         """
         originals = kwargs.pop("callbacks", [])
-        training = self._training = Training(self.oracle.objective, self._files(trial.trial_id), present_context())
+        folds, context = split_folds(self.cv, args, kwargs), present_context()
+        files = self._files(trial.trial_id)
+        training = self._training = Training(self.oracle.objective, files, context, folds.digest)
         results = training.finished()
         try:
-            for execution in range(len(results), self.executions_per_trial):
+            for execution in range(len(results), self.executions_per_trial * len(folds)):
                 callbacks = self._deepcopy_callbacks(originals)
                 training.begin(execution, list(callbacks))
                 self._configure_tensorboard_dir(callbacks, trial, execution)
                 callbacks += Hooks(self, trial, training).callbacks()
-                result = self._build_and_fit_model(trial, *args, **{**kwargs, "callbacks": callbacks})
+                own, named = folds.arguments(execution % len(folds))
+                named |= {**self._budget(trial, training, named), "callbacks": callbacks}
+                result = self._build_and_fit_model(trial, *own, **named)
                 executions(result, self.oracle.objective, "HyperModel.fit()")
                 results.append(result)
                 training.end(result)
@@ -159,7 +188,13 @@ class Tuner(BaseTuner):
             raise
         finally:
             self._training = None
+        if context is not None:
+            context.results = results
         return results
+
+    def _budget(self, trial: Trial, training: Training, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments of an execution's fit that the oracle decides in place of `kwargs`: how long to train."""
+        return {}
 
     def _build_and_fit_model(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """One execution: builds, fits, and returns what `HyperModel.fit` returned. Overridden by AutoKeras."""
@@ -208,8 +243,23 @@ class Tuner(BaseTuner):
         return Checkpoints(trial_directory(self.project_dir, trial_id))
 
     def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
-        """Saves the weights as the trial's best; for `run_trial` of a subclass that trains by itself."""
-        self._files(trial_id).save_best(model)
+        """Saves the weights as the trial's best, unless the metrics of the step are known and others are better.
+
+        For `run_trial` of a subclass that trains by itself, before or after it reports the step's metrics.
+        """
+        files = self._files(trial_id)
+        self._settle(trial_id)
+        metrics, name = self.oracle.get_trial(trial_id).metrics, self.oracle.objective.name
+        if not metrics.exists(name) or all(o.step != step for o in metrics.get_history(name)):
+            files.save_candidate(model, step)
+        elif metrics.get_best_step(name) == step:
+            files.save_best(model)
+
+    def _settle(self, trial_id: str) -> None:
+        """Decides about weights that were saved before the metrics of their step were known."""
+        metrics, name = self.oracle.get_trial(trial_id).metrics, self.oracle.objective.name
+        best = metrics.get_best_step(name) if metrics.exists(name) else None
+        self._files(trial_id).settle(lambda step: best is not None and best != step)
 
     def load_model(self, trial: Trial) -> Any:
         """The trial's model with its best weights, compiled.
@@ -218,6 +268,7 @@ class Tuner(BaseTuner):
             FileNotFoundError: they were not saved or not kept; an untrained model is never returned.
         """
         files = self._files(trial.trial_id)
+        self._settle(trial.trial_id)
         if not files.best.exists():
             raise FileNotFoundError(
                 f"load_model: expected the weights of trial {trial.trial_id} in {files.best}, got no such file; "
@@ -244,7 +295,7 @@ class Tuner(BaseTuner):
         if self._kept is None:
             self._kept = {state.trials[number].trial_id for number in state.ended}
         ended, outside = {TrialStatus.COMPLETED, TrialStatus.FAILED}, self.oracle._placement().outside
-        for other in (self._kept | {trial_id}) - best:
+        for other in (self._kept | {trial_id}) - best - foreign_trials(state.saved):
             number = state.numbers[other]
             if state.trials[number].status in ended and number not in outside:  # those may lie inside again
                 self._files(other).remove_best()
@@ -262,4 +313,10 @@ class Tuner(BaseTuner):
         """Called at the begin of an epoch."""
 
     def on_epoch_end(self, trial: Trial, model: Any, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Called at the end of an epoch, before it is recorded and checkpointed."""
+        """Called at the end of an epoch, before it is recorded and checkpointed.
+
+        A training loop in a `run_trial` of one's own may call it by hand: the epoch is recorded then, and the model
+        saved; a model whose `stop_training` is set afterwards should train no further.
+        """
+        if self._training is None:
+            report_epoch(self, trial, model, epoch, logs)

@@ -1,4 +1,7 @@
-"""The files of a Keras trial: the best weights, how to build the model again, and where its training stands."""
+"""The files of a Keras trial: the best weights, how to build the model again, and where its training stands.
+
+Where the training of a trial ended is kept too, for each execution, as long as another trial may go on from there.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,9 @@ from krigetuner.store.artifacts import remove_leftovers, written_whole
 BEST = "checkpoint.weights.h5"
 BUILD = "build_config.json"
 STATE = "training.json"
+LAST = "last-{}.weights.h5"
+LAYOUT = "last.json"
+CANDIDATE = "step-"
 SHARE = 0.1
 """At most this share of the time between two epochs goes into saving where the training stands."""
 
@@ -44,6 +50,26 @@ class Checkpoints:
         with written_whole(self.best) as path:
             model.save_weights(str(path))
         self.save_build(model)
+
+    def save_candidate(self, model: Any, step: int) -> None:
+        """Saves the weights of a step before it is known whether it is the best."""
+        for path, _ in self._candidates():
+            path.unlink()
+        with written_whole(self.directory / f"{CANDIDATE}{int(step)}.weights.h5") as path:
+            model.save_weights(str(path))
+        self.save_build(model)
+
+    def settle(self, rejected: Callable[[int], bool]) -> None:
+        """Makes the candidate the trial's best weights, or removes it when its step is `rejected`."""
+        for path, step in self._candidates():
+            if rejected(step):
+                path.unlink()
+            else:
+                path.replace(self.best)
+
+    def _candidates(self) -> list[tuple[Path, int]]:
+        found = list(self.directory.glob(f"{CANDIDATE}*.weights.h5"))
+        return [(path, int(path.name.removeprefix(CANDIDATE).split(".")[0])) for path in found]
 
     def save_build(self, model: Any) -> None:
         """Saves the shapes that a model without an input layer is built from."""
@@ -114,8 +140,40 @@ class Checkpoints:
         """
         if not self.best.exists():
             raise FileNotFoundError(f"checkpoint: expected the trial's best weights in {self.best}, got no such file")
+        self.load(model, self.best)
+
+    def save_last(self, model: Any, execution: int, layout: str = "") -> None:
+        """Saves where the training of an execution ended: weights with the optimizer's variables.
+
+        Args:
+            layout: of the executions, see `Training`; another one cannot go on from here.
+        """
+        self.save_build(model)
+        _write(self.directory / LAYOUT, {"layout": layout})
+        with written_whole(self.directory / LAST.format(execution)) as path:
+            model.save_weights(str(path))
+
+    def last(self, execution: int, layout: str = "") -> Path | None:
+        """The weights with which an execution ended; None when they are not there, or belong to another layout."""
+        path, known = self.directory / LAST.format(execution), self.directory / LAYOUT
+        if not path.exists() or not known.exists():
+            return None
+        return path if json.loads(known.read_text(encoding="utf-8"))["layout"] == layout else None
+
+    def load(self, model: Any, weights: Path) -> None:
+        """Puts weights of this trial, and the optimizer's variables with them, into a model.
+
+        Raises:
+            OSError, ValueError, KeyError: they do not fit.
+        """
         config = json.loads(self.build.read_text(encoding="utf-8")) if self.build.exists() else None
-        _load(model, self.best, config)
+        _load(model, weights, config)
+
+    def remove_last(self) -> None:
+        """Removes the weights with which executions ended, and the directory when nothing else is in it."""
+        for path in [*self.directory.glob(LAST.format("*")), self.directory / LAYOUT]:
+            path.unlink(missing_ok=True)
+        self._tidy()
 
     def remove_state(self) -> None:
         """Forgets where the training stood."""
@@ -126,7 +184,12 @@ class Checkpoints:
     def remove_best(self) -> None:
         """Removes the best weights, and the directory when nothing else is in it."""
         self.best.unlink(missing_ok=True)
-        self.build.unlink(missing_ok=True)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Removes what is of no use without weights."""
+        if not self.best.exists() and not (self.directory / LAYOUT).exists():
+            self.build.unlink(missing_ok=True)
         if self.directory.is_dir() and not any(self.directory.iterdir()):
             self.directory.rmdir()
 

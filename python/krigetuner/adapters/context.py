@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from krigetuner.run.messages import Context
 
@@ -22,6 +23,8 @@ class TrialContext:
         number, attempt: of the job.
         execution: which of the trial's executions runs.
         seed: base of the seeds of this trial's training, None to leave every generator alone.
+        results: what the tuner's own `run_trial` returned in this attempt; a subclass's may have dropped it.
+        by_hooks: whether epochs were reported by a loop that calls the tuner's hooks itself.
     """
 
     channel: Context
@@ -31,6 +34,8 @@ class TrialContext:
     parent_directory: Path | None = None
     execution: int = 0
     seed: int | None = None
+    results: Any = None
+    by_hooks: bool = False
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Records the metrics of one step of the execution that runs."""

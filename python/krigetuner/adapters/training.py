@@ -29,22 +29,30 @@ class Training:
         objective: of the search.
         files: of the trial.
         context: of the attempt; None outside of a search.
+        layout: tells apart trainings whose executions get other data; an attempt of another one is not gone on with.
 
     Attributes:
         execution: the one that runs.
         epochs: step and metrics of each of its epochs so far, those before an interruption too.
         best: the objective's best value over all executions so far; None before the first.
         fits: how often the present execution has called `model.fit`.
+        parent: the files of the trial that this one goes on from; None for none.
+        continued: whether another trial may go on from this one, so that where it ends is saved.
     """
 
-    def __init__(self, objective: Objective, files: Checkpoints, context: TrialContext | None) -> None:
+    def __init__(
+        self, objective: Objective, files: Checkpoints, context: TrialContext | None, layout: str = ""
+    ) -> None:
         self.objective = objective
         self.files = files
         self.context = context
+        self.layout = layout
         self.execution = 0
         self.epochs: list[tuple[int, dict[str, float]]] = []
         self.best: float | None = None
         self.fits = 0
+        self.parent: Checkpoints | None = None
+        self.continued = False
         self.after_epoch: Callable[[Mapping[str, Any]], None] | None = None
         self._finished: list[Any] = []
         self._callbacks: Sequence[Any] = ()
@@ -56,8 +64,14 @@ class Training:
         if self.context is None or self.context.attempt == 0:
             self.files.remove_state()
             self.files.remove_best()
+            self.files.remove_last()
             return None
         state = self.files.load_state()
+        if state is not None and state.get("layout", "") != self.layout:
+            logger.warning("the folds of trial %s are others than before, it starts again", self.files.directory.name)
+            self.files.remove_state()
+            self.files.remove_best()
+            return None
         if state is not None:
             self.best = state["best"]
             self._finished = state["finished"]
@@ -80,6 +94,8 @@ class Training:
 
     def save_unwatched(self, model: Any, result: Any) -> None:
         """Saves the weights of a training that kept our callback from `model.fit`, when its result is the best."""
+        if not self.fits and model.built and self.continued:
+            self.files.save_last(model, self.execution, self.layout)
         if not self.fits and model.built:
             found = executions(result, self.objective, "HyperModel.fit()")
             if self._is_better(found[-1].metrics):
@@ -154,6 +170,8 @@ class Training:
         self.epoch_begin(model)
         if hasattr(model, "_initial_epoch"):
             model._initial_epoch = None
+        if self.continued:
+            self.files.save_last(model, self.execution, self.layout)
 
     def _is_better(self, metrics: Mapping[str, float]) -> bool:
         """Whether the epoch is the trial's best; every epoch where the metrics do not tell."""
@@ -168,6 +186,7 @@ class Training:
 
     def _state(self, model: Any) -> dict[str, Any]:
         return {
+            "layout": self.layout,
             "execution": self.execution,
             "finished": self._finished,
             "epochs": self.epochs,

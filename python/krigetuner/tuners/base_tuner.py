@@ -18,6 +18,7 @@ from krigetuner.trial.trial import TrialRecord
 from krigetuner.tuners import summaries
 from krigetuner.tuners.discovery import discover
 from krigetuner.tuners.hypermodel import as_hypermodel
+from krigetuner.tuners.news import warn_of_logger
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.study import TunerStudy
 from krigetuner.tuners.trial import Trial
@@ -43,7 +44,7 @@ class BaseTuner:
         overwrite: True forgets what is recorded there, and removes our own files only.
         storage: None for a database in the project directory, "memory", or an SQLAlchemy URL.
         durability: "full" has every record survive a power cut too; None is "normal", which survives a crash.
-        **kwargs: `logger` is accepted and ignored, as in KerasTuner.
+        **kwargs: `logger`, an object that is told of the search and its trials; see `Logger`.
 
     Raises:
         ValueError: `oracle` is not an `Oracle`, an argument is not known, or `storage` or `durability` was given to the
@@ -70,8 +71,7 @@ class BaseTuner:
                 f"{type(oracle).__name__}; make one, for instance RandomSearchOracle(objective=...)"
             )
         self.logger = kwargs.pop("logger", None)
-        if self.logger is not None:
-            warnings.warn("The `logger` argument is no longer supported and ignored", DeprecationWarning, stacklevel=2)
+        warn_of_logger(self.logger)
         if kwargs:
             raise ValueError(
                 f"Unrecognized arguments {sorted(kwargs)} for {type(self).__name__}; arguments of the training belong "
@@ -127,6 +127,7 @@ class BaseTuner:
         progress = self._progress(fit_kwargs)
         study = TunerStudy(self, fit_args, fit_kwargs, progress)
         self.oracle._begin_search()
+        study.news.search_begins()
         self.on_search_begin()
         reason = ""
         progress.open()
@@ -139,6 +140,7 @@ class BaseTuner:
             progress.close(reason)
             if not reason:  # KeyboardInterrupt, SystemExit
                 tell_interrupted(study.interrupted)
+            study.news.search_ended()
         self.on_search_end()
         if not self.oracle.get_best_trials(1):
             why = summaries.nothing_completed(self.oracle)
@@ -153,7 +155,7 @@ class BaseTuner:
         """The display of one search."""
         mode = "silent" if not self.oracle.verbose else mode_for(fit_kwargs.get("verbose"))
         ended = sum(1 for n in self.oracle._ledger.state.ended if self.oracle._ledger.state.trials[n].counted)
-        progress = Progress(mode, Shown(self.oracle.objective.name, total=self.oracle.max_trials, ended=ended))
+        progress = Progress(mode, Shown(self.oracle.objective.name, total=self.oracle._planned_trials(), ended=ended))
         for trial in self.oracle.get_best_trials(1):
             progress.best(trial.score, trial.trial_id, trial.hyperparameters.values)
         return progress

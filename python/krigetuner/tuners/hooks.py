@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from krigetuner.adapters.context import present_context
+from krigetuner.adapters.function import number_of
 from krigetuner.adapters.keras import batch_callback, watching_callback
 from krigetuner.adapters.training import Training
+from krigetuner.trial.trial import TrialStatus
+from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
 
 
 class Hooked(Protocol):
-    """A tuner's hooks."""
+    """A tuner's hooks, and what they reach."""
+
+    oracle: Oracle
+
+    def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
+        """Saves a trial's model."""
 
     def on_batch_begin(self, trial: Trial, model: Any, batch: int, logs: Mapping[str, Any] | None) -> None:
         """A training batch begins."""
@@ -70,6 +79,37 @@ class Hooks:
     def train_end(self, model: Any) -> None:
         """A fit has ended."""
         self._training.train_end(model)
+
+
+def report_epoch(tuner: Hooked, trial: Trial, model: Any, epoch: int, logs: Mapping[str, Any] | None) -> None:
+    """What `on_epoch_end` does in a training loop that calls it by hand, as in KerasTuner 1.0.
+
+    The metrics are recorded; with the objective among them they count as the trial's, should `run_trial` return
+    nothing. The model is saved, and told to stop where the oracle's `update_trial` answers STOPPED. Outside of the
+    trial's own run it does nothing.
+
+    Args:
+        tuner: whose `run_trial` has the loop.
+        trial: that runs.
+        model: any object; Keras models are saved, others when the tuner has a `save_model` of its own.
+        epoch: counts from 0.
+        logs: metrics of the epoch; what is no single number is left out.
+    """
+    context = present_context()
+    if context is None or context.number != trial.number:
+        return
+    numbers = {name: number for name, value in (logs or {}).items() if (number := number_of(value)) is not None}
+    stopped = False
+    if tuner.oracle.objective.has_value(numbers):
+        told: Any = tuner.oracle.update_trial(trial.trial_id, numbers, step=epoch)
+        stopped = TrialStatus.STOPPED in (told, getattr(told, "status", None))
+        context.by_hooks = True
+    elif numbers:
+        context.report(epoch, numbers)
+    if hasattr(model, "stop_training") and (stopped or context.should_stop()):
+        model.stop_training = True
+    if _overridden(tuner, "save_model") or getattr(model, "built", False):
+        tuner.save_model(trial.trial_id, model, step=epoch)
 
 
 def _overridden(tuner: Hooked, name: str) -> bool:

@@ -13,6 +13,7 @@ from krigetuner.run.messages import Context, Finished, Job, Outcome, Report, Rep
 from krigetuner.run.progress import Progress
 from krigetuner.search.protocol import Done, Wait
 from krigetuner.trial.trial import TrialRecord, TrialStatus
+from krigetuner.tuners.news import News
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
 
@@ -22,6 +23,10 @@ class Host(Protocol):
 
     oracle: Oracle
     tuner_id: str
+    logger: Any
+
+    def get_state(self) -> dict[str, Any]:
+        """The tuner's own state."""
 
     @property
     def project_dir(self) -> str:
@@ -53,6 +58,7 @@ class TunerStudy:
 
     Attributes:
         interrupted: ids of the trials that the search's end cut short.
+        news: tells the tuner's logger.
     """
 
     def __init__(self, tuner: Host, args: tuple[Any, ...], kwargs: Mapping[str, Any], progress: Progress) -> None:
@@ -60,6 +66,7 @@ class TunerStudy:
         self._args = args
         self._kwargs = kwargs
         self._progress = progress
+        self.news = News(tuner)
         self._trials: dict[int, Trial] = {}
         self.interrupted: list[str] = []
 
@@ -67,14 +74,18 @@ class TunerStudy:
         """Asks the oracle for a trial and makes a job of it."""
         tuner = self._tuner
         tuner.pre_create_trial()
-        trial = tuner.oracle.create_trial(tuner.tuner_id if slot == 0 else f"{tuner.tuner_id}-{slot}")
+        tuner_id = tuner.tuner_id if slot == 0 else f"{tuner.tuner_id}-{slot}"
+        trial = tuner.oracle.create_trial(tuner_id)
         if trial.status == TrialStatus.STOPPED:
             return Done(tuner.oracle.stop_reason or trial.message or "the oracle stopped the search")
-        if trial.status == TrialStatus.IDLE or trial.number is None:
+        if trial.status == TrialStatus.IDLE:
             return Wait(trial.message or "the oracle has nothing to try yet")
+        if trial.number is None:
+            tuner.oracle._adopt(trial, tuner_id)
         record = self._record_of(trial)
         self._trials[record.number] = trial
-        self._progress.started(trial.trial_id, record.values, tuner.oracle.max_trials)
+        self._progress.started(trial.trial_id, record.values, tuner.oracle._planned_trials())
+        self.news.trial_begins(trial)
         tuner.on_trial_begin(trial)
         return Job(record.number, record.attempt, trial.trial_id, lambda channel: self._run(trial, record, channel))
 
@@ -84,25 +95,26 @@ class TunerStudy:
 
     def _run(self, trial: Trial, record: TrialRecord, channel: Context) -> Outcome:
         """The work of one job: the user's `run_trial`, its result turned into executions."""
-        tuner = self._tuner
+        tuner, parent = self._tuner, budget.parent_of(record.values)
         context = TrialContext(
             channel,
-            Path(tuner.project_dir) / f"trial_{trial.trial_id}",
+            trial_directory(tuner.project_dir, trial.trial_id),
             number=record.number,
             attempt=record.attempt,
+            parent_directory=None if parent is None else trial_directory(tuner.project_dir, parent),
             seed=tuner._training_seed(record),
         )
         before = _last_update(trial, tuner.oracle.objective.name)
         with running(context):
             results = tuner.run_trial(trial, *self._args, **dict(self._kwargs))
-        if _last_update(trial, tuner.oracle.objective.name) != before:
-            warnings.warn(
-                "run_trial: expected the metrics to be returned, got them through self.oracle.update_trial(), which is "
-                "deprecated; return them instead. What was returned is not used.",
-                DeprecationWarning,
-                stacklevel=2,
-            )
+        updated = _last_update(trial, tuner.oracle.objective.name) != before
+        if updated and (results is None or not context.by_hooks):
+            way = "on_epoch_end()" if context.by_hooks else "self.oracle.update_trial(), which is deprecated"
+            _warn_of_old_style(f"got them through {way}; return them instead. What was returned is not used.")
             return Outcome(())
+        if results is None and context.results is not None:
+            _warn_of_old_style("got None; those of super().run_trial() are used, return them.")
+            results = context.results
         return Outcome(executions(results, tuner.oracle.objective, f"{type(tuner).__name__}.run_trial()"))
 
     def record(self, report: Report) -> None:
@@ -120,6 +132,7 @@ class TunerStudy:
             oracle.interrupt_trial(trial.trial_id, report.message)
             self.interrupted.append(trial.trial_id)
             self._progress.ended(TrialStatus.INTERRUPTED, None, report.message if report.kind == "fatal" else None)
+            self.news.trial_ended(trial)
         else:
             trial.executions = []
             trial.status = TrialStatus.FAILED if report.kind == "failed" else TrialStatus.INVALID
@@ -136,6 +149,7 @@ class TunerStudy:
             record = self._record_of(trial)
             self._show_best()
             self._progress.ended(record.status, record.score, record.message)
+            self.news.trial_ended(trial)
 
     def _show_best(self) -> None:
         if self._progress.mode == "silent":
@@ -143,6 +157,10 @@ class TunerStudy:
         best = self._tuner.oracle.get_best_trials(1)
         if best:
             self._progress.best(best[0].score, best[0].trial_id, self._record_of(best[0]).values)
+
+
+def _warn_of_old_style(rest: str) -> None:
+    warnings.warn(f"run_trial: expected the metrics to be returned, {rest}", DeprecationWarning, stacklevel=4)
 
 
 def _last_update(trial: Trial, name: str) -> tuple[int, Any]:

@@ -14,7 +14,7 @@ from krigetuner.run.loop import Loop
 from krigetuner.run.progress import Progress, Shown, mode_for, show, tell_interrupted
 from krigetuner.run.sequential import SequentialExecutor
 from krigetuner.store.artifacts import trial_directory
-from krigetuner.trial.trial import TrialRecord
+from krigetuner.trial.trial import TrialRecord, TrialStatus
 from krigetuner.tuners import summaries
 from krigetuner.tuners.discovery import discover
 from krigetuner.tuners.hypermodel import as_hypermodel
@@ -193,7 +193,12 @@ class BaseTuner:
         """Called before a trial runs."""
 
     def on_trial_end(self, trial: Trial) -> None:
-        """Called after a trial ran: records its end, then saves the tuner's state."""
+        """Called after a trial ran: records its end, then saves the tuner's state.
+
+        A trial that is still RUNNING, as in a `search` written for KerasTuner 1.0, has completed.
+        """
+        if trial.status == TrialStatus.RUNNING:
+            trial.status = TrialStatus.COMPLETED
         self.oracle.end_trial(trial)
         self.save()
 
@@ -202,6 +207,10 @@ class BaseTuner:
 
     def on_search_end(self) -> None:
         """Called at the end of `search`, not after an exception."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BaseTuner:
+        """The tuner itself: callbacks that hold it, of which every execution gets copies, mean this one."""
+        return self
 
     # --- what is known -------------------------------------------------------------------------------------------
 

@@ -1,13 +1,17 @@
-"""Private names of KerasTuner's `Oracle` that users' own oracles rely on, AutoKeras' among them."""
+"""Private names of KerasTuner's `Oracle` that users' own oracles rely on, AutoKeras' among them; and its old names."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from krigetuner.search.randomness import generator
+from krigetuner.store.artifacts import trial_directory
+from krigetuner.trial.history import Origin
 
 if TYPE_CHECKING:
     from krigetuner.tuners.search_space import SearchSpace
@@ -19,16 +23,46 @@ class OracleInternals:
 
     Attributes:
         seed: of the search.
+        trials: every Trial by its id; ongoing_trials: those that run, by tuner id; start_order: ids as they began.
+        directory, project_name: where the project lies; None before it has a place.
     """
 
     seed: int
+    trials: dict[str, Trial]
+    ongoing_trials: dict[str, Trial]
+    start_order: list[str]
+    directory: str | Path | None
+    project_name: str | None
     _definitions: SearchSpace
+    _opened: Any
+    _ledger: Any
 
     def __init__(self) -> None:
         self._tried_so_far: set[str] = set()
         self._id_to_hash: dict[str, str] = {}
         self._seed_state = self.seed
         self._max_collisions = 20
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A copy of one that has not begun; one that conducts a search is one, also for callbacks that hold it."""
+        if self._opened is not None:
+            return self
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        kept = {name: value for name, value in vars(self).items() if name != "_lock"}
+        vars(twin).update(copy.deepcopy(kept, memo))
+        return twin
+
+    @property
+    def _project_dir(self) -> str:
+        """The project's directory, made when it does not exist."""
+        path = Path(self.directory or ".") / (self.project_name or "untitled_project")
+        path.mkdir(parents=True, exist_ok=True)
+        return str(path)
+
+    def _get_trial_dir(self, trial_id: str) -> str:
+        """The directory of a trial's files, made when it does not exist."""
+        return str(trial_directory(self._project_dir, trial_id, create=True))
 
     def _compute_values_hash(self, values: Mapping[str, Any]) -> str:
         """The identity of a set of values: 32 hexadecimal digits."""
@@ -48,6 +82,26 @@ class OracleInternals:
                 self._tried_so_far.discard(old)
             self._tried_so_far.add(new)
 
+    def _record_values(self, trial: Trial) -> None:
+        """Notes a trial's values as tried."""
+        self._remember(trial.trial_id, trial.hyperparameters.values)
+
+    def _adopt(self, trial: Trial, tuner_id: str) -> None:
+        """Records a trial that an overridden `create_trial` made by itself as begun by a tuner."""
+        state = self._ledger.state
+        if trial.trial_id not in state.numbers:
+            values = dict(trial.hyperparameters.values)
+            self._ledger.asked(values, Origin("custom"), worker=tuner_id, trial_id=trial.trial_id)
+            self._remember(trial.trial_id, values)
+        number = trial.number = state.numbers[trial.trial_id]
+        record = state.trials[number]
+        if number in state.waiting or record.attempt < 0:
+            self._ledger.started(number, tuner_id)
+        trial.begin(record.attempt)
+        self.trials[trial.trial_id] = self.ongoing_trials[tuner_id] = trial
+        if trial.trial_id not in self.start_order:
+            self.start_order.append(trial.trial_id)
+
     def _random_values(self) -> dict[str, Any] | None:
         """Random values that no trial has; None after more than `_max_collisions` draws in vain.
 
@@ -61,6 +115,16 @@ class OracleInternals:
             if not self._duplicate(values):
                 return values
         return None
+
+    def _overridden(self, old: str, new: str) -> Any:
+        """The method to call of two names for the same: the one that is defined nearest to the object's class."""
+        for kind in type(self).__mro__:
+            if new in vars(kind):
+                break
+            if old in vars(kind):
+                _deprecated(old, new)
+                return getattr(self, old)
+        return getattr(self, new)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Decides the values of a new trial; every oracle defines it.

@@ -36,7 +36,7 @@ class Training:
         epochs: step and metrics of each of its epochs so far, those before an interruption too.
         best: the objective's best value over all executions so far; None before the first.
         fits: how often the present execution has called `model.fit`.
-        parent: the files of the trial that this one goes on from; None for none.
+        pending: loads what a model that is not built yet starts from; None for nothing.
         continued: whether another trial may go on from this one, so that where it ends is saved.
     """
 
@@ -51,7 +51,7 @@ class Training:
         self.epochs: list[tuple[int, dict[str, float]]] = []
         self.best: float | None = None
         self.fits = 0
-        self.parent: Checkpoints | None = None
+        self.pending: Callable[[Any], None] | None = None
         self.continued = False
         self.after_epoch: Callable[[Mapping[str, Any]], None] | None = None
         self._finished: list[Any] = []
@@ -111,6 +111,9 @@ class Training:
     def train_begin(self, model: Any) -> None:
         """A fit begins; the first one after an interruption goes on where it was cut."""
         self.fits += 1
+        pending, self.pending = self.pending, None
+        if pending is not None:
+            pending(model)
         if self.fits > 1:
             self._from = None
             self.files.remove_state()

@@ -21,7 +21,9 @@ class Origin:
 
     Attributes:
         algorithm: name of the algorithm, or "queue" (enqueued by the user) or "given" (observed elsewhere).
-        bracket, rung, parent, budget: Hyperband's bookkeeping; None elsewhere. `parent` is a trial id, `budget` epochs.
+        bracket, rung, parent, budget: Hyperband's bookkeeping; None elsewhere. Brackets count from 0 in the order in
+            which they run, over all iterations; `parent` is the id of the trial whose training goes on; `budget` is the
+            epoch to train to, counted from the begin of that training.
         note: anything else worth keeping (acquisition, jitter, ...), shown and never read back.
     """
 
@@ -44,6 +46,7 @@ class Observation:
         loss: minimised objective of a completed trial (+inf allowed, never NaN); None otherwise.
         variance: variance of the mean over executions or folds, None when not known.
         origin: where the suggestion came from.
+        trial_id: the trial's name, by which another's `origin.parent` refers to it.
     """
 
     number: int
@@ -52,6 +55,7 @@ class Observation:
     loss: float | None
     variance: float | None
     origin: Origin
+    trial_id: str = ""
 
 
 class History(Sequence[Observation]):

@@ -28,12 +28,16 @@ class AlgorithmOracle(Oracle):
         """What the algorithm is made from: it is made again when this changes."""
         return self.seed
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Asks the algorithm for the values of a new trial; see `Oracle.populate_space`."""
+    def _present_algorithm(self) -> Algorithm:
+        """The algorithm, made again when what it is made from has changed."""
         if self._algorithm is None or self._algorithm[0] != self._algorithm_key():
             self._algorithm = (self._algorithm_key(), self._make_algorithm())
+        return self._algorithm[1]
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Asks the algorithm for the values of a new trial; see `Oracle.populate_space`."""
         space = self._definitions.space()
-        answer = self._algorithm[1].ask(space, self._ledger.history(space), 1)
+        answer = self._present_algorithm().ask(space, self._ledger.history(space), 1)
         if isinstance(answer, Wait):
             return {"status": TrialStatus.IDLE, "values": None, "message": answer.reason}
         if isinstance(answer, Done):

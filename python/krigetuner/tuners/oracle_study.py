@@ -31,7 +31,7 @@ class OracleStudy(OracleInternals):
     """The part of `Oracle` that opens, records and reloads; see there for the arguments."""
 
     algorithm_name = "custom"
-    _derived = DERIVED
+    _derived: tuple[str, ...] = DERIVED
 
     def __init__(
         self,

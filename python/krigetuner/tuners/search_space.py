@@ -15,6 +15,7 @@ from krigetuner.space.activity import meets
 from krigetuner.space.parameters import HyperParameter, deserialize, serialize
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
+from krigetuner.trial.budget import CONTROL
 
 
 class SearchSpace:
@@ -199,7 +200,7 @@ class SearchSpace:
 
     def warn_of_unused(self, hyperparameters: HyperParameters, values: Mapping[str, Any]) -> None:
         """Warns of enqueued values that a trial's code never asked for."""
-        asked = {p.name for p in hyperparameters.space} | {p.name for p in self.recorder.space}
+        asked = CONTROL | {p.name for p in [*hyperparameters.space, *self.recorder.space]}
         unused = [name for name in values if name not in asked and name not in self._warned]
         if unused:
             warnings.warn(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from krigetuner.adapters.context import TrialContext, running
@@ -12,6 +11,8 @@ from krigetuner.adapters.function import executions
 from krigetuner.run.messages import Context, Finished, Job, Outcome, Report, Reported
 from krigetuner.run.progress import Progress
 from krigetuner.search.protocol import Done, Wait
+from krigetuner.store.artifacts import trial_directory
+from krigetuner.trial import budget
 from krigetuner.trial.trial import TrialRecord, TrialStatus
 from krigetuner.tuners.news import News
 from krigetuner.tuners.oracle import Oracle

@@ -242,6 +242,11 @@ class Tuner(BaseTuner):
     def _files(self, trial_id: str) -> Checkpoints:
         return Checkpoints(trial_directory(self.project_dir, trial_id))
 
+    def _get_checkpoint_fname(self, trial_id: str, step: int = 0) -> str:
+        """Where the weights of a trial lie, for subclasses that write or read them; its directory exists."""
+        trial_directory(self.project_dir, trial_id, create=True)
+        return str(self._files(trial_id).best)
+
     def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
         """Saves the weights as the trial's best, unless the metrics of the step are known and others are better.
 
@@ -285,21 +290,22 @@ class Tuner(BaseTuner):
         try:
             super().on_trial_end(trial)
         finally:
-            if self.keep_checkpoints == "best":
-                self._remove_worse(trial.trial_id)
+            self._remove_worse(trial.trial_id)
 
     def _remove_worse(self, trial_id: str) -> None:
-        """Removes the weights of trials that have ended and are none of the best."""
-        state = self.oracle._ledger.state
-        best = {t.trial_id for t in self.oracle.get_best_trials(KEPT)}
+        """Removes weights of trials that have ended: none of the best, and none that another trial goes on from."""
+        state, needed = self.oracle._ledger.state, self.oracle._needed_trials()
+        kept = needed | {t.trial_id for t in self.oracle.get_best_trials(KEPT)}
         if self._kept is None:
             self._kept = {state.trials[number].trial_id for number in state.ended}
         ended, outside = {TrialStatus.COMPLETED, TrialStatus.FAILED}, self.oracle._placement().outside
-        for other in (self._kept | {trial_id}) - best - foreign_trials(state.saved):
+        for other in (self._kept | {trial_id}) - needed - foreign_trials(state.saved):
             number = state.numbers[other]
             if state.trials[number].status in ended and number not in outside:  # those may lie inside again
-                self._files(other).remove_best()
-        self._kept = best
+                self._files(other).remove_last()
+                if self.keep_checkpoints == "best" and other not in kept:
+                    self._files(other).remove_best()
+        self._kept = kept
 
     # --- hooks ---------------------------------------------------------------------------------------------------
 

@@ -212,7 +212,11 @@ def test_trials_of_ones_own_making_are_recorded(tmp_path: Path) -> None:
     assert oracle.start_order == oracle.end_order == ["own_0", "own_1", "own_2"]
     assert list(tuner.results()["score"]) == [1.0, 2.0, 3.0]
     tuner.oracle.close()
-    again = Counting(Independent(kt.Objective("score", "max")), directory=tmp_path, project_name="p")
+    again = Counting(
+        Independent(kt.Objective("score", "max"), hyperparameters=searched_space()),
+        directory=tmp_path,
+        project_name="p",
+    )
     assert [trial.score for trial in again.oracle.get_best_trials(3)] == [3.0, 2.0, 1.0]
 
 

@@ -1,15 +1,14 @@
-// The seven verbs of backend/protocol.py. Arguments become views and owned values first; then the
-// interpreter lock is released; results are new arrays. A failed pivot is returned as its index in
-// place of the result.
+// The verbs of backend/protocol.py, but for the searches (maxima.cpp). Arguments become views and
+// owned values first; then the interpreter lock is released; results are new arrays. A failed pivot
+// is returned as its index in place of the result.
 #include "gaussian_process.hpp"
 
 #include <pybind11/stl.h>
 
-#include <algorithm>
 #include <memory>
 #include <vector>
 
-#include "arrays.hpp"
+#include "arguments.hpp"
 #include "krige/kernel.hpp"
 #include "krige/likelihood.hpp"
 #include "krige/parallel.hpp"
@@ -19,68 +18,6 @@ namespace krige {
 namespace {
 
 using namespace bindings;
-
-// kernel hyperparameters, owned
-struct OwnedHyper {
-    std::vector<double> lengthscales;
-    std::vector<std::uint8_t> categorical;
-    double variance = 1.0;
-    Family family = Family::matern52;
-
-    index_t d() const noexcept { return static_cast<index_t>(lengthscales.size()); }
-    Hyper view() const noexcept {
-        return {family, d(), lengthscales.data(), categorical.data(), variance};
-    }
-};
-
-std::vector<double> positive_lengthscales(const py::object& value) {
-    const Array array = checked("lengthscales", value, {"d"});
-    if (array.size() == 0) {
-        throw py::value_error(
-            "lengthscales: expected at least one dimension, got none; a space without one needs no "
-            "model");
-    }
-    std::vector<double> out(array.data(), array.data() + array.size());
-    const auto lowest = std::min_element(out.begin(), out.end());
-    if (*lowest > 0.0) return out;
-    throw py::value_error("lengthscales: expected positive numbers, got " +
-                          text(py::float_(*lowest)) + " at row " +
-                          std::to_string(lowest - out.begin()) + "; pass exp of their logs");
-}
-
-std::vector<std::uint8_t> category_flags(const py::object& value, index_t d) {
-    const bool is_array = py::isinstance<py::array>(value);
-    const auto array = is_array ? py::reinterpret_borrow<py::array>(value) : py::array();
-    const bool fine =
-        is_array && array.dtype().kind() == 'b' && (array.flags() & py::array::c_style) != 0;
-    if (!fine) {
-        const std::string got = is_array ? "dtype " + text(array.dtype())
-                                         : text(py::type::handle_of(value).attr("__name__"));
-        throw py::type_error("categorical: expected a contiguous array of bool, got " + got +
-                             "; use np.array(..., dtype=bool)");
-    }
-    if (array.ndim() != 1 || array.shape(0) != d) {
-        throw py::value_error("categorical: expected shape (" + std::to_string(d) + ",), got " +
-                              text(array.attr("shape")) + "; one flag for each lengthscale");
-    }
-    const auto* data = static_cast<const std::uint8_t*>(array.data());
-    return {data, data + d};
-}
-
-OwnedHyper make_hyper(const py::object& lengthscales, const py::object& variance,
-                      const py::object& categorical, const py::object& family) {
-    OwnedHyper out;
-    out.lengthscales = positive_lengthscales(lengthscales);
-    out.variance = number("variance", variance, true);
-    out.categorical = category_flags(categorical, out.d());
-    out.family =
-        static_cast<Family>(one_of("family", family, {"matern12", "matern32", "matern52", "rbf"}));
-    return out;
-}
-
-Matrix writable(Array& array, index_t rows, index_t cols) {
-    return {array.mutable_data(), rows, cols, cols};
-}
 
 Array kernel(const py::object& a, const py::object& b, const OwnedHyper& hyper,
              const py::object& gradient) {
@@ -201,24 +138,11 @@ py::tuple predict(const Posterior& fitted, const py::object& x) {
     return py::make_tuple(mean, variance);
 }
 
-double finite_best(const py::object& best) {
-    const double out = PyFloat_AsDouble(best.ptr());
-    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
-    if (out - out == 0.0) return out;
-    throw py::value_error("best: expected a finite number, got " + shown(best) +
-                          "; pass the lowest finite y");
-}
-
 py::tuple score(const Posterior& fitted, const py::object& x, const py::object& kind,
                 const py::object& best, const py::object& beta, const py::object& xi,
                 bool gradient) {
     const Array points = rows("x", x, fitted.d());
-    Acquisition acquisition{};
-    acquisition.kind = static_cast<AcquisitionKind>(
-        one_of("acquisition", kind, {"ucb", "lcb", "ei", "logei", "pi"}));
-    acquisition.beta = number("beta", beta);
-    acquisition.xi = number("xi", xi);
-    acquisition.best = finite_best(best);
+    const Acquisition acquisition = acquisition_of(kind, best, beta, xi);
     const index_t m = points.shape(0);
     const index_t d = fitted.d();
     Array value({m});

@@ -1,4 +1,4 @@
-// Registers Hyper, Fitted and the seven verbs.
+// Registers Hyper, Fitted and the verbs that compute one result.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -5,6 +5,7 @@
 #include "krige/parallel.hpp"
 #include "krige/simd.hpp"
 #include "linear_algebra.hpp"
+#include "maxima.hpp"
 
 namespace py = pybind11;
 
@@ -33,6 +34,7 @@ PYBIND11_MODULE(_cpp, module, py::mod_gil_not_used()) {
     module.doc() = "The native core: Gaussian-process verbs in float64.";
     krige::register_gaussian_process(module);
     krige::register_linear_algebra(module);
+    krige::register_maxima(module);
     module.def("build_info", &build_info, "Version, compiler and kind of this build.");
     module.def(
         "simd_level", [] { return krige::simd::name(krige::simd::level()); },

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.contracts.backend import load
+from tests.contracts.backend_maxima import box, most_likely, prior_of
 from tests.contracts.problems import ACQUISITIONS, Problem, close, make_problem, problems
 
 from krigetuner.backend.acquisition_numpy import evaluate
 from krigetuner.backend.numpy_backend import NumpyBackend
-from krigetuner.backend.protocol import AcquisitionSpec, KernelHyper
+from krigetuner.backend.protocol import AcquisitionSpec, Effort, KernelHyper
 
 REFERENCE = NumpyBackend()
 SIZES = {"n": 70, "m": 40, "d": 12}
@@ -124,3 +125,17 @@ def test_sizes_beyond_one_block(backend: Any, n: int) -> None:
     found, expected = (b.likelihood(p.x, p.y, p.noise[None], [p.hyper]) for b in (backend, REFERENCE))
     for a, b in zip(found, expected, strict=True):
         close(a, b, backend.tolerance)
+
+
+def test_searches_for_maxima(backend: Any) -> None:
+    """Step by step the same: branches are decided by numbers that agree to rounding, so nearly all end together."""
+    same = 0
+    effort = Effort(iterations=40, tolerance=1e-5, reach=0.3)
+    for seed in range(40):
+        p, prior = make_problem(seed, n=30, m=4, d=1 + seed % 6), prior_of(1 + seed % 6)
+        starts = np.stack([prior.mean, prior.mean + 0.5])
+        theta, expected = (most_likely(b, p, prior, starts, effort)[0] for b in (backend, REFERENCE))
+        spec = AcquisitionSpec("logei", best=-0.5)
+        rows = [b.ascend(p.fit(b), p.candidates, *box(p, p.candidates), spec, effort)[0] for b in (backend, REFERENCE)]
+        same += np.allclose(theta, expected, atol=1e-6) and np.allclose(*rows, atol=1e-6)
+    assert same >= 38

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from tests.contracts.backend_border import BackendBorder
 from tests.contracts.backend_laws import BackendLaws
+from tests.contracts.backend_maxima import BackendMaxima
 from tests.contracts.backend_values import BackendValues
 
 from krigetuner.backend.registry import get_backend
@@ -27,7 +28,7 @@ def load(name: str) -> Any:
         pytest.skip(str(error))
 
 
-class BackendContract(BackendValues, BackendLaws, BackendBorder):
+class BackendContract(BackendValues, BackendLaws, BackendMaxima, BackendBorder):
     """Known values, laws, and what is refused at the border."""
 
     name: ClassVar[str]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from krigetuner.backend.descent import minimise
 from krigetuner.backend.protocol import Array
-from krigetuner.gp.maximise import ascend, design, first_untried, latin, maximise, mutations
+from krigetuner.gp.maximise import Climb, Score, ascend, design, first_untried, latin, maximise, mutations
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
 
@@ -27,12 +28,19 @@ def mixed() -> Space:
     return Space(hp.space)
 
 
-def bump(target: Array, categorical: Array):  # type: ignore[no-untyped-def]
-    def score(rows: Array, gradient: bool) -> tuple[Array, Array | None]:
-        delta = np.where(categorical, rows != target, rows - target)
-        return -(delta**2).sum(axis=1), np.where(categorical, 0.0, -2 * delta) if gradient else None
+def hill(target: Array, categorical: Array) -> tuple[Score, Climb]:
+    """A bowl upside down around the target, and the ascent of it."""
 
-    return score
+    def score(rows: Array) -> Array:
+        return -np.where(categorical, rows != target, (rows - target) ** 2).sum(axis=1)
+
+    def climb(starts: Array, lower: Array, upper: Array) -> Array:
+        def negative(rows: Array) -> tuple[Array, Array]:
+            return -score(rows), np.where(categorical, 0.0, 2 * (rows - target))
+
+        return minimise(negative, starts, lower, upper)[0]
+
+    return score, climb
 
 
 def test_latin_hypercubes_have_one_point_per_cell() -> None:
@@ -55,18 +63,17 @@ def test_the_design_is_legal_and_spread_and_begins_as_told() -> None:
 
 def test_a_smooth_maximum_is_found_to_many_digits() -> None:
     space, target = cube(), np.array([0.123456, 0.7, 1.0])
-    row = maximise(space, bump(target, space.categorical), np.empty((0, 3)), set(), np.random.default_rng(0))
+    row = maximise(space, *hill(target, space.categorical), np.empty((0, 3)), set(), np.random.default_rng(0))
     assert row == pytest.approx(target, abs=1e-6)
 
 
 def test_mixed_and_conditional_columns() -> None:
     space = mixed()
     target = space.encode({"x": 0.25, "n": 13, "kind": "c", "only_c": 0.875})
-    row = maximise(space, bump(target, space.categorical), np.empty((0, 4)), set(), np.random.default_rng(0))
+    row = maximise(space, *hill(target, space.categorical), np.empty((0, 4)), set(), np.random.default_rng(0))
     assert row == pytest.approx(target, abs=1e-6)
-    second = maximise(
-        space, bump(target, space.categorical), target[None], set(space.row_keys(row[None])), np.random.default_rng(0)
-    )
+    taken = set(space.row_keys(row[None]))
+    second = maximise(space, *hill(target, space.categorical), target[None], taken, np.random.default_rng(0))
     assert second is not None
     assert space.row_keys(second[None]) != space.row_keys(row[None])
 
@@ -75,7 +82,7 @@ def test_ascent_leaves_categories_and_inactive_columns_alone() -> None:
     space = mixed()
     start = space.encode({"x": 0.9, "n": 2, "kind": "a"})
     target = space.encode({"x": 0.25, "n": 13, "kind": "c", "only_c": 0.875})
-    (end,) = ascend(space, bump(target, space.categorical), start[None])
+    (end,) = ascend(space, hill(target, space.categorical)[1], start[None])
     assert space.decode(end) == {"x": pytest.approx(0.25), "n": 13, "kind": "a"}
 
 

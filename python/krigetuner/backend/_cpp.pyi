@@ -28,6 +28,31 @@ def score(
     fitted: Fitted, x: Array, kind: str, best: float, beta: float, xi: float, gradient: bool
 ) -> tuple[Array, Array | None]: ...
 def sample(fitted: Fitted, x: Array, normals: Array, jitter: float) -> Array | int: ...
+def most_likely(
+    x: Array,
+    y: Array,
+    noise: Array,
+    categorical: npt.NDArray[np.bool_],
+    family: str,
+    prior: tuple[Array, Array, Array, Array],
+    starts: Array,
+    iterations: int,
+    tolerance: float,
+    reach: float,
+) -> tuple[Array, Array]: ...
+def ascend(
+    fitted: Fitted,
+    starts: Array,
+    lower: Array,
+    upper: Array,
+    kind: str,
+    best: float,
+    beta: float,
+    xi: float,
+    iterations: int,
+    tolerance: float,
+    reach: float,
+) -> tuple[Array, Array]: ...
 def cholesky(a: Array) -> tuple[Array, int]: ...
 def solve_lower(l: Array, b: Array, transposed: bool = False) -> Array: ...
 def multiply(a: Array, b: Array) -> Array: ...

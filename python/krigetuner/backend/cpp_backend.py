@@ -1,4 +1,4 @@
-"""The seven verbs of the native core `_cpp`, a thin adapter: names become native objects, failed pivots exceptions.
+"""The nine verbs of the native core `_cpp`, a thin adapter: names become native objects, failed pivots exceptions.
 
 The core checks its own arguments (cpp/bindings/arrays.hpp), with the messages of `checks`.
 """
@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from krigetuner.backend import checks
-from krigetuner.backend.protocol import AcquisitionSpec, Array, KernelHyper, Likelihood
+from krigetuner.backend.protocol import AcquisitionSpec, Array, Effort, Family, KernelHyper, Likelihood, Prior
 from krigetuner.errors import BackendUnavailable, NotPositiveDefinite
 
 if TYPE_CHECKING:
@@ -131,6 +134,35 @@ class CppBackend:
         if isinstance(result, int):
             raise _not_positive_definite(result, jitter)
         return result
+
+    def most_likely(
+        self,
+        x: Array,
+        y: Array,
+        noise: Array,
+        categorical: npt.NDArray[np.bool_],
+        family: Family,
+        prior: Prior,
+        starts: Array,
+        effort: Effort,
+    ) -> tuple[Array, Array]:
+        """The most probable theta (b, p + 1) from each start, and its log posterior density (b,)."""
+        box = prior.mean, prior.deviation, prior.lower, prior.upper
+        e = effort
+        found: tuple[Array, Array] = self._native.most_likely(
+            x, y, noise, categorical, family, box, starts, e.iterations, e.tolerance, e.reach
+        )
+        return found
+
+    def ascend(
+        self, fitted: CppFitted, starts: Array, lower: Array, upper: Array, acquisition: AcquisitionSpec, effort: Effort
+    ) -> tuple[Array, Array]:
+        """The points (b, d) where the acquisition is largest, from each start, and its values (b,)."""
+        a, e = acquisition, effort
+        found: tuple[Array, Array] = self._native.ascend(
+            fitted.native, starts, lower, upper, a.kind, a.best, a.beta, a.xi, e.iterations, e.tolerance, e.reach
+        )
+        return found
 
 
 def _fitted(result: _cpp.Fitted | int, jitter: float) -> CppFitted:

@@ -1,4 +1,4 @@
-"""The seven verbs in numpy and LAPACK: the reference for the other backends and the fallback where none can be loaded.
+"""The nine verbs in numpy and LAPACK: the reference for the other backends and the fallback where none can be loaded.
 
 A C-ordered lower L is the transpose of an F-ordered upper matrix, which is how LAPACK sees it here without a copy.
 """
@@ -11,11 +11,21 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from krigetuner.backend import acquisition_numpy, checks
+from krigetuner.backend import acquisition_numpy, checks, maxima
 from krigetuner.backend import kernel_numpy as kernels
 from krigetuner.backend.blas_threads import single_threaded
-from krigetuner.backend.protocol import VARIANCE_FLOOR, AcquisitionSpec, Array, KernelHyper, Likelihood
+from krigetuner.backend.protocol import (
+    VARIANCE_FLOOR,
+    AcquisitionSpec,
+    Array,
+    Effort,
+    Family,
+    KernelHyper,
+    Likelihood,
+    Prior,
+)
 from krigetuner.errors import NotPositiveDefinite
 
 CANDIDATES = 1024
@@ -156,6 +166,37 @@ class NumpyBackend:
                 by_variance = np.where(variance > floor, by_sigma / (2 * sigma), 0.0)
                 gradients[rows] = _score_gradient(fitted, x[rows], solved, by_mean, by_variance)
         return values, gradients
+
+    @single_threaded
+    def most_likely(
+        self,
+        x: Array,
+        y: Array,
+        noise: Array,
+        categorical: npt.NDArray[np.bool_],
+        family: Family,
+        prior: Prior,
+        starts: Array,
+        effort: Effort,
+    ) -> tuple[Array, Array]:
+        """The most probable theta (b, p + 1) from each start, and its log posterior density (b,)."""
+        checks.array("starts", starts, ("b", x.shape[1] + 2))
+        return maxima.most_likely(self, x, y, noise, categorical, family, prior, starts, effort)
+
+    @single_threaded
+    def ascend(
+        self,
+        fitted: NumpyFitted,
+        starts: Array,
+        lower: Array,
+        upper: Array,
+        acquisition: AcquisitionSpec,
+        effort: Effort,
+    ) -> tuple[Array, Array]:
+        """The points (b, d) where the acquisition is largest, from each start, and its values (b,)."""
+        for name, rows in (("starts", starts), ("lower", lower), ("upper", upper)):
+            checks.array(name, rows, (len(starts), len(fitted.hyper.lengthscales)))
+        return maxima.ascend(self, fitted, starts, lower, upper, acquisition, effort)
 
     @single_threaded
     def sample(self, fitted: NumpyFitted, x: Array, normals: Array, jitter: float = 1e-10) -> Array:

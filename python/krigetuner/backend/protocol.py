@@ -1,4 +1,4 @@
-"""The seam to arithmetic: seven verbs and an opaque handle.
+"""The seam to arithmetic: nine verbs and an opaque handle.
 
 Notation, the same in numpy, C++ and CUDA:
 
@@ -94,6 +94,41 @@ class Likelihood(NamedTuple):
     noise_gradient: Array
 
 
+@dataclass(frozen=True)
+class Prior:
+    """Independent normal priors of theta (p + 1,) = log lengthscales, log variance, log noise variance, and its box.
+
+    Attributes:
+        mean, deviation: (p + 1,) of the priors.
+        lower, upper: (p + 1,) between which theta is kept.
+    """
+
+    mean: Array
+    deviation: Array
+    lower: Array
+    upper: Array
+
+    def log_density(self, theta: Array) -> tuple[Array, Array]:
+        """Log density (b,), up to a constant, of theta (b, p + 1), and its gradient (b, p + 1)."""
+        z = (theta - self.mean) / self.deviation
+        return -0.5 * np.einsum("bi,bi->b", z, z), -z / self.deviation
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a search for a maximum goes on.
+
+    Attributes:
+        iterations: steps at most.
+        tolerance: a start ends when no free gradient exceeds it, or when a step gains less than its square.
+        reach: longest move of one variable in one step.
+    """
+
+    iterations: int = 60
+    tolerance: float = 1e-6
+    reach: float = 1.0
+
+
 class Fitted(Protocol):
     """A factored posterior: L, alpha, x and hyper, wherever the backend keeps them."""
 
@@ -107,7 +142,7 @@ class Fitted(Protocol):
 
 
 class Backend(Protocol):
-    """Seven verbs. Array arguments must satisfy the module's rules; `checks.py` is where they are checked."""
+    """Nine verbs. Array arguments must satisfy the module's rules; `checks.py` is where they are checked."""
 
     name: str
     tolerance: float
@@ -167,4 +202,31 @@ class Backend(Protocol):
 
         Raises:
             NotPositiveDefinite: when that covariance cannot be factored.
+        """
+
+    def most_likely(
+        self,
+        x: Array,
+        y: Array,
+        noise: Array,
+        categorical: npt.NDArray[np.bool_],
+        family: Family,
+        prior: Prior,
+        starts: Array,
+        effort: Effort,
+    ) -> tuple[Array, Array]:
+        """The most probable theta (b, p + 1) found from each start (b, p + 1), and its log posterior density (b,).
+
+        Args:
+            noise: (n,) known part of the noise; the learned variance is added to it.
+            prior: of theta; the density is the log likelihood plus the prior's, up to a constant.
+        """
+
+    def ascend(
+        self, fitted: Any, starts: Array, lower: Array, upper: Array, acquisition: AcquisitionSpec, effort: Effort
+    ) -> tuple[Array, Array]:
+        """The points (b, d) where the acquisition is largest, found from each start (b, d), and its values (b,).
+
+        Args:
+            lower, upper: (b, d) bounds of each start; a coordinate whose bounds are equal stays.
         """

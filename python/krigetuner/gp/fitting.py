@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from krigetuner.backend.protocol import Array, Backend, Family, KernelHyper
-from krigetuner.gp.descent import minimise
-from krigetuner.gp.priors import Prior
+from krigetuner.backend.maxima import unpack
+from krigetuner.backend.protocol import Array, Backend, Effort, Family, KernelHyper, Prior
 
 FAMILY: Family = "matern52"
+EFFORT = Effort(iterations=40, tolerance=1e-4)
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,6 @@ class Hyperparameters:
     log_posterior: float
 
 
-def unpack(theta: Array, categorical: npt.NDArray[np.bool_]) -> tuple[KernelHyper, float]:
-    """Kernel hyperparameters and noise variance of theta (p,)."""
-    values = np.exp(theta)
-    return KernelHyper(values[:-2].copy(), float(values[-2]), categorical, FAMILY), float(values[-1])
-
-
 def fit(
     backend: Backend, x: Array, y: Array, known: Array, prior: Prior, categorical: npt.NDArray[np.bool_]
 ) -> Hyperparameters:
@@ -43,17 +37,8 @@ def fit(
     Args:
         known: (n,) variance of each output's noise that is known, 0 where it is not.
     """
-
-    def negative(theta: Array) -> tuple[Array, Array]:
-        unpacked = [unpack(t, categorical) for t in theta]
-        noise = known[None] + np.array([[n] for _, n in unpacked])
-        value, gradient, by_noise = backend.likelihood(x, y, noise, [h for h, _ in unpacked])
-        density, slope = prior.log_density(theta)
-        last = by_noise.sum(axis=1) * np.exp(theta[:, -1])
-        return -(value + density), -(np.concatenate([gradient, last[:, None]], axis=1) + slope)
-
     starts = np.stack([prior.mean, prior.mean + np.concatenate([np.full(x.shape[1], -0.7), [0.0, 3.0]])])
-    points, values = minimise(negative, starts, prior.lower, prior.upper, iterations=40, tolerance=1e-4)
-    best = int(np.argmin(np.round(values, 9)))
-    hyper, noise = unpack(points[best], categorical)
-    return Hyperparameters(hyper, noise, -float(values[best]))
+    theta, density = backend.most_likely(x, y, known, categorical, FAMILY, prior, starts, EFFORT)
+    best = int(np.argmax(np.round(density, 9)))
+    hyper, noise = unpack(theta[best], categorical, FAMILY)
+    return Hyperparameters(hyper, noise, float(density[best]))

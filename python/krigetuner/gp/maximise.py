@@ -5,7 +5,8 @@ best of the screen, gradient ascent of the numeric columns (all starts in one ba
 space; then discrete neighbours, and mutations of what is best so far.
 
     m   rows      d   columns
-    score(rows (m, d), gradient) -> values (m,), gradients (m, d) or None; larger is better
+    score(rows (m, d)) -> values (m,); larger is better
+    climb(starts, lower, upper) -> rows; all (b, d): gradient ascent between the bounds
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 import numpy as np
-import numpy.typing as npt
 
 from krigetuner.backend.protocol import Array
-from krigetuner.gp.descent import minimise
 from krigetuner.space.space import Space
 
-Score = Callable[[Array, bool], tuple[Array, Array | None]]
+Score = Callable[[Array], Array]
+Climb = Callable[[Array, Array, Array], Array]
 
 SPREAD = 512
 NEAR = 384
@@ -50,7 +50,7 @@ def design(space: Space, rng: np.random.Generator, first: Array, count: int) -> 
 
 
 def maximise(
-    space: Space, score: Score, centres: Array, taken: Collection[bytes], rng: np.random.Generator
+    space: Space, score: Score, climb: Climb, centres: Array, taken: Collection[bytes], rng: np.random.Generator
 ) -> Array | None:
     """The best untried row (d,), or None where everything that was looked at has been tried.
 
@@ -59,15 +59,15 @@ def maximise(
         taken: identities (`Space.row_keys`) of the rows that must not be suggested.
     """
     rows = np.concatenate([space.sample(latin(rng, SPREAD, space.dimensions)), mutations(space, centres, rng, NEAR)])
-    values = score(rows, False)[0]
+    values = score(rows)
     for _ in range(ROUNDS):
         order = np.argsort(-values, kind="stable")
         top = _distinct(rows[order], STARTS)
-        found = [ascend(space, score, top)]
+        found = [ascend(space, climb, top)]
         found.append(mutations(space, np.concatenate([found[0], top[:2]]), rng, 128))
         found += [space.neighbours(row) for row in found[0][:3]]
         fresh = np.concatenate(found)
-        rows, values = np.concatenate([fresh, rows]), np.concatenate([score(fresh, False)[0], values])
+        rows, values = np.concatenate([fresh, rows]), np.concatenate([score(fresh), values])
     return first_untried(space, rows, values, taken)
 
 
@@ -101,24 +101,17 @@ def mutations(space: Space, centres: Array, rng: np.random.Generator, count: int
     return space.snap(np.where(moved, step, rows))
 
 
-def ascend(space: Space, score: Score, starts: Array) -> Array:
+def ascend(space: Space, climb: Climb, starts: Array) -> Array:
     """Rows (b, d) where gradient ascent of the numeric, active columns ended, snapped."""
     fixed = ~space.activity(starts) | space.categorical
-    lower, upper = np.where(fixed, starts, 0.0), np.where(fixed, starts, 1.0)
-
-    def negative(rows: Array) -> tuple[Array, Array]:
-        values, gradients = score(rows, True)
-        return -values, np.zeros_like(rows) if gradients is None else -gradients
-
-    return space.snap(minimise(negative, starts, lower, upper, iterations=30, tolerance=1e-5, reach=0.3)[0])
+    return space.snap(climb(starts, np.where(fixed, starts, 0.0), np.where(fixed, starts, 1.0)))
 
 
-def _distinct(rows: Array, count: int) -> npt.NDArray[np.float64]:
+def _distinct(rows: Array, count: int) -> Array:
     """The first `count` rows of which no two are nearly the same."""
-    kept: list[int] = []
-    for i, row in enumerate(rows[:200]):
-        if all(np.abs(row - rows[k]).max() > 0.05 for k in kept):
-            kept.append(i)
-            if len(kept) == count:
-                break
+    rows = rows[:200]
+    left, kept = np.ones(len(rows), dtype=bool), list[int]()
+    while len(kept) < count and left.any():
+        kept.append(int(np.argmax(left)))
+        left &= np.abs(rows - rows[kept[-1]]).max(axis=1) > 0.05
     return rows[kept]

@@ -10,15 +10,16 @@ amount is kept in `Surrogate.jitter` for the record. The covariance of a joint s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend
+from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Effort
 from krigetuner.errors import NotPositiveDefinite
 from krigetuner.gp.fitting import Hyperparameters, fit
+from krigetuner.gp.local import representatives
 from krigetuner.gp.priors import prior
 from krigetuner.gp.transforms import Kind, Outputs, transform
 
@@ -44,8 +45,8 @@ class Surrogate:
 
     Attributes:
         fitted: the backend's handle.
-        x, y: rows and outputs that it was fitted to, those of running trials behind the others.
-        ended: how many of them have ended.
+        x, y: rows and outputs that it was fitted to, those of running trials last; of very many trials some only.
+        means: posterior mean at the rows of those that have ended.
         best: the incumbent's y: the lowest posterior mean among the rows, those of running trials included.
         unit: what a loss lower by one is worth in y, at the best loss.
         jitter: what had to be added to the diagonal.
@@ -56,7 +57,7 @@ class Surrogate:
     fitted: Any
     x: Array
     y: Array
-    ended: int
+    means: Array
     best: float
     unit: float
     jitter: float
@@ -64,6 +65,10 @@ class Surrogate:
     def score(self, x: Array, acquisition: AcquisitionSpec, gradient: bool = False) -> tuple[Array, Array | None]:
         """Acquisition values (m,) at rows x (m, d), larger is better, with gradients (m, d) if asked for."""
         return self.backend.score(self.fitted, np.ascontiguousarray(x), acquisition, gradient)
+
+    def ascend(self, starts: Array, lower: Array, upper: Array, acquisition: AcquisitionSpec, effort: Effort) -> Array:
+        """Rows (b, d) between lower and upper where the acquisition is largest, found from each start (b, d)."""
+        return self.backend.ascend(self.fitted, starts, lower, upper, acquisition, effort)[0]
 
     def mean(self, x: Array) -> Array:
         """Posterior mean (m,) at rows x (m, d)."""
@@ -87,7 +92,7 @@ class Surrogate:
         noise = np.full(len(rows), self.choice.found.noise)
         fitted = self.backend.extend(self.fitted, np.ascontiguousarray(rows), y, noise)
         x = np.concatenate([self.x, rows])
-        return Surrogate(self.backend, self.choice, fitted, x, y, self.ended, best, self.unit, self.jitter)
+        return replace(self, fitted=fitted, x=x, y=y, best=best)
 
 
 def choose(
@@ -101,6 +106,8 @@ def choose(
 ) -> Choice:
     """Fits under every kind of transform; takes the one under which the losses themselves are most probable."""
     believed = prior(x.shape[1], categorical, noise_floor)
+    rows = representatives(x, losses, np.ones(x.shape[1]), categorical)
+    x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], variances[rows]
     choices = []
     for kind in kinds:
         out = transform(losses, variances, kind)
@@ -111,12 +118,15 @@ def choose(
 
 def surrogate(backend: Backend, x: Array, losses: Array, variances: Array, choice: Choice) -> Surrogate:
     """The posterior of all observations that ended, with hyperparameters chosen from them or from fewer."""
+    hyper = choice.found.hyper
+    rows = representatives(x, losses, hyper.lengthscales, hyper.categorical)
+    x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], variances[rows]
     out = transform(losses, variances, choice.kind)
     fitted, jitter = _climb(backend, x, out, choice.found)
     means = backend.predict(fitted, x)[0]
     finite = np.isfinite(losses)
     best = float(means[finite].min() if finite.any() else means.min())
-    return Surrogate(backend, choice, fitted, x, out.y, len(x), best, out.unit, jitter)
+    return Surrogate(backend, choice, fitted, x, out.y, means, best, out.unit, jitter)
 
 
 def _climb(backend: Backend, x: Array, out: Outputs, found: Hyperparameters) -> tuple[Any, float]:

@@ -6,32 +6,16 @@ theta   (p,) = log lengthscales (d), log variance, log noise variance;  p = d + 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from krigetuner.backend.protocol import Array
+from krigetuner.backend.protocol import Prior
 
 NOISE_FLOOR = 1e-8
 LENGTH, LENGTH_OF_CATEGORY, LENGTH_SPREAD = 0.4, 0.8, 1.2
 VARIANCE_SPREAD = 1.0
 NOISE, NOISE_SPREAD = 1e-4, 2.5
-
-
-@dataclass(frozen=True)
-class Prior:
-    """Means and deviations of theta, and the box that it is kept in; all (p,)."""
-
-    mean: Array
-    deviation: Array
-    lower: Array
-    upper: Array
-
-    def log_density(self, theta: Array) -> tuple[Array, Array]:
-        """Log density (b,), up to a constant, of theta (b, p), and its gradient (b, p)."""
-        z = (theta - self.mean) / self.deviation
-        return -0.5 * np.einsum("bi,bi->b", z, z), -z / self.deviation
 
 
 def prior(dimensions: int, categorical: npt.NDArray[np.bool_], noise_floor: float) -> Prior:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from krigetuner.backend.protocol import Array, Backend
+from krigetuner.backend.protocol import Array, Backend, Effort
 from krigetuner.backend.registry import get_backend
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.gp.acquisition import Acquisition
@@ -26,6 +26,7 @@ from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Origin, Value
 
 DEFAULT_ALPHA = 1e-4
+CLIMB = Effort(iterations=30, tolerance=1e-5, reach=0.3)
 START = (4, 10)
 """Least and most trials of a start of default length."""
 PUSH, PATIENCE, PROGRESS = 0.1, 3, 0.01
@@ -192,19 +193,25 @@ class BayesianSearch:
         if self.acquisition.draws:
             rows = space.sample(latin(rng, 1000, space.dimensions))
             return first_untried(space, rows, -model.sample(rows, rng.standard_normal((1, len(rows))))[0], seen.taken)
-        push = PUSH if self.acquisition.name == "auto" and number % 2 and stagnates(model.y[: model.ended]) else 0.0
+        push = PUSH if self.acquisition.name == "auto" and number % 2 and stagnates(seen.losses, model.unit) else 0.0
         spec = self.acquisition.spec(model.best - push, model.unit)
-        order = np.argsort(model.mean(model.x[: model.ended]), kind="stable")
+        order = np.argsort(model.means, kind="stable")
 
-        def score(rows: Array, gradient: bool) -> tuple[Array, Array | None]:
-            return model.score(rows, spec, gradient)
+        def score(rows: Array) -> Array:
+            return model.score(rows, spec)[0]
 
-        return maximise(space, score, model.x[order[:5]], seen.taken, rng)
+        def climb(starts: Array, lower: Array, upper: Array) -> Array:
+            return model.ascend(starts, lower, upper, spec, CLIMB)
+
+        return maximise(space, score, climb, model.x[order[:5]], seen.taken, rng)
 
 
-def stagnates(y: Array) -> bool:
-    """Whether the last few of the outputs (n,) brought next to nothing."""
-    return len(y) > PATIENCE and float(y[:-PATIENCE].min() - y.min()) < PROGRESS
+def stagnates(losses: Array, unit: float) -> bool:
+    """Whether the last few of the losses (n,) brought next to nothing; `unit` is what a loss lower by one is worth."""
+    if len(losses) <= PATIENCE:
+        return False
+    before, now = float(losses[:-PATIENCE].min()), float(losses.min())
+    return before == now or (before - now) * unit < PROGRESS
 
 
 def first_guess(space: Space) -> Array:

@@ -1,7 +1,8 @@
 """Minimisation inside a box, from several starts in one batch.
 
 Dense quasi-Newton (BFGS, Nocedal and Wright 2006, eq. 6.17) with projection on the bounds (Bertsekas 1982) and Armijo
-backtracking. All starts move at once, so that a step costs one batched call of the function.
+backtracking. All starts move at once, so that a step costs one batched call of the function. cpp/src/descent.cpp is its
+twin, operation by operation.
 
     b   starts      p   variables      x   (b, p) points      h   (b, p, p) inverse Hessians
 """
@@ -13,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from krigetuner.backend.protocol import Array
+from krigetuner.backend.protocol import Array, Effort
 
 Function = Callable[[Array], tuple[Array, Array]]
 """Takes points (k, p), gives values (k,) and gradients (k, p); a value of +inf refuses a point."""
@@ -30,10 +31,7 @@ def minimise(
     starts: Array,
     lower: Array,
     upper: Array,
-    *,
-    iterations: int = 60,
-    tolerance: float = 1e-6,
-    reach: float = 1.0,
+    effort: Effort = Effort(),  # noqa: B008 - frozen
 ) -> tuple[Array, Array]:
     """The lowest points found from each start.
 
@@ -42,15 +40,13 @@ def minimise(
         starts: (b, p); moved into the box first.
         lower: (p,) or (b, p).
         upper: (p,) or (b, p).
-        iterations: steps at most.
-        tolerance: a start ends when no free gradient exceeds it, or when a step gains less than its square.
-        reach: longest move of one variable in one step.
+        effort: when to end.
 
     Returns:
         Points (b, p) and their values (b,).
     """
-    descent = _Descent(function, starts, lower, upper, tolerance, reach)
-    for _ in range(iterations):
+    descent = _Descent(function, starts, lower, upper, effort)
+    for _ in range(effort.iterations):
         free = descent.free_slopes()
         rows = np.flatnonzero(descent.alive)
         if not len(rows):
@@ -62,10 +58,8 @@ def minimise(
 class _Descent:
     """The state of all starts."""
 
-    def __init__(
-        self, function: Function, starts: Array, lower: Array, upper: Array, tolerance: float, reach: float
-    ) -> None:
-        self.function, self.tolerance, self.reach = function, tolerance, reach
+    def __init__(self, function: Function, starts: Array, lower: Array, upper: Array, effort: Effort) -> None:
+        self.function, self.tolerance, self.reach = function, effort.tolerance, effort.reach
         self.lower, self.upper = (np.broadcast_to(v, starts.shape) for v in (lower, upper))
         self.x = np.clip(starts, self.lower, self.upper)
         self.value, self.slope = function(self.x)

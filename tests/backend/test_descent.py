@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from krigetuner.backend.protocol import Array
-from krigetuner.gp.descent import minimise
+from krigetuner.backend.descent import minimise
+from krigetuner.backend.protocol import Array, Effort
 
 
 def rosenbrock(x: Array) -> tuple[Array, Array]:
@@ -18,7 +18,7 @@ def rosenbrock(x: Array) -> tuple[Array, Array]:
 
 def test_rosenbrock_from_several_starts() -> None:
     starts = np.array([[-1.5, 1.5], [0.0, 0.0], [1.8, -1.0]])
-    points, values = minimise(rosenbrock, starts, np.full(2, -2.0), np.full(2, 2.0), iterations=200, tolerance=1e-9)
+    points, values = minimise(rosenbrock, starts, np.full(2, -2.0), np.full(2, 2.0), Effort(200, 1e-9))
     assert points == pytest.approx(np.ones((3, 2)), abs=1e-6)
     assert values == pytest.approx(np.zeros(3), abs=1e-12)
 
@@ -33,7 +33,7 @@ def test_bounded_quadratics_agree_with_scipy(seed: int) -> None:
     def function(x: Array) -> tuple[Array, Array]:
         return np.einsum("bi,ij,bj->b", x - centre, matrix, x - centre), 2 * (x - centre) @ matrix
 
-    points, values = minimise(function, rng.random((4, d)), np.zeros(d), np.ones(d), iterations=300, tolerance=1e-9)
+    points, values = minimise(function, rng.random((4, d)), np.zeros(d), np.ones(d), Effort(300, 1e-9))
     judge = minimize(lambda v: float(function(v[None])[0][0]), np.full(d, 0.5), bounds=[(0, 1)] * d, tol=1e-14)
     assert values == pytest.approx(np.full(4, judge.fun), rel=1e-6)
     assert points == pytest.approx(np.tile(judge.x, (4, 1)), abs=1e-3)

@@ -1,0 +1,65 @@
+"""The two searches for maxima over any backend's `likelihood` and `score`: the twin of cpp/src/maxima.cpp."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from krigetuner.backend.descent import minimise
+from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Effort, Family, KernelHyper, Prior
+
+
+def unpack(theta: Array, categorical: npt.NDArray[np.bool_], family: Family) -> tuple[KernelHyper, float]:
+    """Kernel hyperparameters and noise variance of theta (p + 1,)."""
+    values = np.exp(theta)
+    return KernelHyper(values[:-2].copy(), float(values[-2]), categorical, family), float(values[-1])
+
+
+def most_likely(
+    backend: Backend,
+    x: Array,
+    y: Array,
+    noise: Array,
+    categorical: npt.NDArray[np.bool_],
+    family: Family,
+    prior: Prior,
+    starts: Array,
+    effort: Effort,
+) -> tuple[Array, Array]:
+    """See `Backend.most_likely`."""
+    if not len(starts):
+        return starts.copy(), np.empty(0)
+
+    def negative(theta: Array) -> tuple[Array, Array]:
+        unpacked = [unpack(t, categorical, family) for t in theta]
+        total = noise[None] + np.array([[n] for _, n in unpacked])
+        value, gradient, by_noise = backend.likelihood(x, y, total, [h for h, _ in unpacked])
+        density, slope = prior.log_density(theta)
+        last = by_noise.sum(axis=1) * np.exp(theta[:, -1])
+        return -(value + density), -(np.concatenate([gradient, last[:, None]], axis=1) + slope)
+
+    theta, value = minimise(negative, starts, prior.lower, prior.upper, effort)
+    return theta, -value
+
+
+def ascend(
+    backend: Backend,
+    fitted: Any,
+    starts: Array,
+    lower: Array,
+    upper: Array,
+    acquisition: AcquisitionSpec,
+    effort: Effort,
+) -> tuple[Array, Array]:
+    """See `Backend.ascend`."""
+    if not len(starts):
+        return starts.copy(), np.empty(0)
+
+    def negative(rows: Array) -> tuple[Array, Array]:
+        values, gradients = backend.score(fitted, rows, acquisition, True)
+        return -values, np.zeros_like(rows) if gradients is None else -gradients
+
+    rows, value = minimise(negative, starts, lower, upper, effort)
+    return rows, -value

@@ -7,6 +7,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from krigetuner.adapters.fold_means import FoldMeans
 from krigetuner.errors import FatalTypeError, FatalValueError
 from krigetuner.run.messages import Execution
 from krigetuner.run.plain import scalar
@@ -31,6 +32,8 @@ def executions(results: Any, objective: Objective, source: str) -> tuple[Executi
             objective was left unspecified.
         FatalValueError: the objective is not there; the message lists what is. It has several values. A list is empty.
     """
+    if isinstance(results, FoldMeans) and results.untouched():
+        results = list(results.folds)
     if isinstance(results, list | tuple):
         if not results:
             raise FatalValueError(f"{source}: expected at least one result in the list, got []; return the metrics")

@@ -13,6 +13,8 @@ from krigetuner.errors import FatalTypeError
 from krigetuner.trial.directions import infer_metric_direction
 
 SCORE = "score"
+LESS_IS_BETTER = {"davies_bouldin_score"}
+"""Exceptions from scikit-learn's rule that of what is called a score more is better."""
 Direction = Literal["min", "max"]
 
 
@@ -157,8 +159,7 @@ def _metric(metric: Any, name: str | None) -> Measure:
     if _is_scorer(metric):
         turned = "neg_" if getattr(metric, "_sign", 1) < 0 else ""
         return Measure(name or turned + _name_of(metric._score_func), metric, "scorer", "max")
-    name = name or _name_of(metric)
-    return Measure(name, metric, "metric", infer_metric_direction(_name_of(metric)) or infer_metric_direction(name))
+    return Measure(name or _name_of(metric), metric, "metric", _direction(metric))
 
 
 def _named(metric: str, name: str) -> Measure:
@@ -167,8 +168,20 @@ def _named(metric: str, name: str) -> Measure:
 
     function = getattr(sklearn.metrics, metric, None)
     if metric not in sklearn.metrics.get_scorer_names() and callable(function) and not isinstance(function, type):
-        return Measure(name, function, "metric", infer_metric_direction(metric))
+        return Measure(name, function, "metric", _direction(function))
     return Measure(name, _scorer(metric, "metrics"), "scorer", "max")
+
+
+def _direction(function: Any) -> Direction | None:
+    """The direction that a function's name tells; functions of scikit-learn are named by a convention of its own."""
+    name = _name_of(function)
+    known = infer_metric_direction(name)
+    inner = function.func if isinstance(function, partial) else function
+    if known is not None or not str(getattr(inner, "__module__", "")).startswith("sklearn."):
+        return known
+    if name in LESS_IS_BETTER or name.endswith(("_error", "_loss", "_deviance")):
+        return "min"
+    return "max" if name.endswith("_score") else None
 
 
 def _scorer(name: str, argument: str) -> Callable[..., Any]:

@@ -18,6 +18,8 @@ _MAX = """
     precision_at_recall recall_at_precision sensitivity_at_specificity specificity_at_sensitivity
     true_positives true_negatives
     iou binary_iou mean_iou one_hot_iou one_hot_mean_iou
+    accuracy_score balanced_accuracy_score top_k_accuracy_score precision_score recall_score jaccard_score
+    roc_auc_score average_precision_score ndcg_score explained_variance_score matthews_corrcoef cohen_kappa_score
     r2 r2_score cosine_similarity pearson_correlation concordance_correlation
     score
 """
@@ -28,6 +30,8 @@ _MIN = """
     binary_focal_crossentropy categorical_focal_crossentropy categorical_generalized_cross_entropy
     mean_squared_error mse root_mean_squared_error rmse mean_absolute_error mae
     mean_absolute_percentage_error mape mean_squared_logarithmic_error msle
+    mean_squared_log_error root_mean_squared_log_error median_absolute_error max_error
+    mean_poisson_deviance mean_gamma_deviance mean_tweedie_deviance
     log_cosh log_cosh_error huber hinge squared_hinge categorical_hinge poisson
     kl_divergence kullback_leibler_divergence kld
     ctc circle dice tversky

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "krigetuner"
 
 FLOORS = {
-    "errors": 1,
+    "errors": 0,
+    "protos": 1,
     "space": 2,
     "trial": 2,
     "backend": 2,
@@ -30,7 +31,7 @@ FLOORS = {
     "distribute": 8,
     "utils": 8,
     "config": 8,
-    "versions": 8,
+    "versions": 7,
     "compat": 8,
     "cli": 8,
     "__init__": 9,

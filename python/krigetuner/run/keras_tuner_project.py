@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from krigetuner.run import plain
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.opening import IMPORTED, objective_config
 from krigetuner.run.policy import Goal, loss_of, variance_of_mean
+from krigetuner.search.schedule import Schedule
 from krigetuner.store import events as e
 from krigetuner.store.keras_tuner_files import FoundProject, FoundTrial, read_project, space_of
 from krigetuner.store.keras_tuner_space import legal_values
+from krigetuner.trial import budget
 from krigetuner.trial.history import Origin
 from krigetuner.trial.trial import TrialStatus
 
@@ -112,13 +115,14 @@ def _events(
     yield e.StudyOpened(name, objective, IMPORTED, project.options, "", seed, min(began), version)
     if project.parameters:
         yield e.SpaceGrew(project.parameters, (), min(began))
+    origins = _origins(project)
     numbers = {trial_id: number for number, trial_id in enumerate(trials)}
     space, position = space_of(project), 1 + bool(project.parameters)
     for trial_id, number in numbers.items():
         trial = trials[trial_id]
         position += 1
         values = legal_values(space, trial.values)
-        yield e.TrialAsked(number, trial_id, values, _origin(trial), position - 1, time=_begin(trial))
+        yield e.TrialAsked(number, trial_id, values, origins[trial_id], position - 1, time=_begin(trial))
     direction = str(objective["direction"])
     for trial_id in project.ended:
         yield from _ended(numbers[trial_id], trials[trial_id], str(objective["name"]), direction)
@@ -140,9 +144,33 @@ def _end(trial: FoundTrial) -> float:
     return max(_begin(trial), trial.written)
 
 
-def _origin(trial: FoundTrial) -> Origin:
-    """Where the trial came from; Hyperband's bookkeeping is in the values."""
-    return Origin(IMPORTED)
+def _origins(project: FoundProject) -> dict[str, Origin]:
+    """Where the trials came from; for those of Hyperband their bracket, in the order in which the brackets ran.
+
+    The files label a promoted trial with the bracket that began last, so that its own is told from its epochs and its
+    parent; brackets of the same kind, of several iterations, were filled one after the other.
+    """
+    origins: dict[str, Origin] = {}
+    begun: Counter[int] = Counter()
+    options = project.options
+    schedule = Schedule(int(options.get("max_epochs") or 1), float(options.get("factor") or 3), math.inf)
+    told = [t.values[budget.BRACKET] for t in project.trials.values() if isinstance(t.values.get(budget.BRACKET), int)]
+    brackets = schedule.brackets if "max_epochs" in options else int(max(told, default=0)) + 1
+    for trial_id, trial in project.trials.items():
+        rung, epochs, parent = (trial.values.get(k) for k in (budget.ROUND, budget.EPOCHS, budget.TRIAL_ID))
+        if not isinstance(rung, int) or not isinstance(epochs, int):
+            origins[trial_id] = Origin(IMPORTED)
+        elif rung and parent is not None:
+            known = origins.get(str(parent))
+            index = known.bracket if known is not None else None
+            origins[trial_id] = Origin(IMPORTED, index, rung, str(parent), epochs)
+        else:
+            s = next((s for s in range(brackets) if schedule.epochs(s, 0) == epochs), trial.values.get(budget.BRACKET))
+            s = min(max(s, 0), brackets - 1) if isinstance(s, int) else 0
+            size = schedule.size(s, 0) if "max_epochs" in options else sum(v == s for v in told)
+            iteration, begun[s] = begun[s] // max(size, 1), begun[s] + 1
+            origins[trial_id] = Origin(IMPORTED, iteration * brackets + brackets - 1 - s, 0, None, epochs)
+    return origins
 
 
 def _failures(number: int, trial: FoundTrial, count: int) -> Iterator[e.Event]:

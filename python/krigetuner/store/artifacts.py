@@ -74,6 +74,35 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def directory_written_whole(path: str | Path) -> Iterator[Path]:
+    """Gives a new directory beside `path` to fill, which becomes `path` at the end, or vanishes with an exception.
+
+    Raises:
+        StoreError: `path` is there and not an empty directory, or the files could not be written.
+    """
+    final = Path(path)
+    if final.is_symlink() or (final.exists() and not (final.is_dir() and not any(final.iterdir()))):
+        raise StoreError(f"{final}: expected a directory that is absent or empty, got one that is not; choose another")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=final.parent))
+        try:
+            beside = folder / final.name
+            beside.mkdir()
+            yield beside
+            if final.is_dir():
+                final.rmdir()
+            os.replace(beside, final)  # noqa: PTH105 - atomic where the file system can
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise StoreError(
+            f"{final}: expected a directory that can be written, got {error.strerror or error} ({error.filename}); "
+            "choose another one or free some space"
+        ) from error
+
+
 def remove_leftovers(directory: str | Path) -> None:
     """Removes what a killed process left half written in a trial's directory."""
     for path in Path(directory).glob(".writing-*"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from krigetuner.run.progress import failure_reason, number
@@ -9,6 +11,7 @@ from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.trial import TrialStatus
 
 if TYPE_CHECKING:
+    from krigetuner.store.replay import StudyState
     from krigetuner.tuners.oracle import Oracle
 
 
@@ -31,6 +34,31 @@ def space(hyperparameters: HyperParameters, extended: bool) -> str:
 def _condition(config: dict[str, Any]) -> str:
     inner = config["config"]
     return f"{inner['name']} is {' or '.join(map(str, inner['values']))}"
+
+
+def study(state: StudyState, count: int) -> str:
+    """A recorded study without its code: what it is, what became of its trials, and the best `count` of them."""
+    goal = state.objective
+    seek = f"{goal.get('name') or 'unknown objective'} ({goal.get('direction')})"
+    lines = [f"{state.name or 'empty study'}: {state.algorithm or 'no'} search, {seek}"]
+    records = list(state.trials.values())
+    by_status = Counter(r.status for r in records)
+    told = ", ".join(f"{many} {status.lower()}" for status, many in by_status.items())
+    lines.append(f"{len(records)} trials" + (f": {told}" if told else ""))
+    if state.closed:
+        lines.append(f"ended: {state.closed}")
+    done = [r for r in records if r.status == TrialStatus.COMPLETED and r.score is not None and isfinite(r.score)]
+    done.sort(key=lambda r: r.score or 0.0, reverse=goal.get("direction") == "max")
+    if done and count:
+        lines += ["", f"Best trials, {min(count, len(done))} of {len(done)}"]
+    for r in done[:count]:
+        values = ", ".join(f"{name}={number(value)}" for name, value in r.values.items())
+        lines.append(f"{r.trial_id}  {number(r.score)}  {values}")
+    failed = [r for r in records if r.status in {TrialStatus.FAILED, TrialStatus.INVALID}]
+    if failed:
+        last = max(failed, key=lambda r: (r.ended or 0.0, r.number))
+        lines += ["", f"Last failure, trial {last.trial_id}: {failure_reason(last.message) or 'no reason was given'}"]
+    return "\n".join(lines)
 
 
 def nothing_completed(oracle: Oracle) -> str:

@@ -59,5 +59,13 @@ class StudyLocked(StoreError):
     """Another live process conducts this study; the message names its host and process."""
 
 
+class SearchEnded(StoreError):
+    """The chief of a search of several processes has ended it for all of them; the message has the reason."""
+
+
+class TrialTaken(StoreError):
+    """A worker's trial was given to another one; what it still says of that trial is not recorded."""
+
+
 class MissingDependency(ImportError):
     """An optional package is needed; the message holds the `pip install` line."""

@@ -189,6 +189,11 @@ class StoreContract:
             middle = len(story) // 2
             assert texts(event for _, event in store.read(middle)) == texts(story[middle:])
             assert list(store.read(len(story))) == []
+            changes = [pair for pair in found if not isinstance(pair[1], e.TrialReported)]
+            assert texts(event for _, event in store.read(reports=False)) == texts(event for _, event in changes)
+            assert [position for position, _ in store.read(middle, reports=False)] == [
+                position for position, _ in changes if position > middle
+            ]
 
     @given(story=stories())
     def test_the_state_is_the_fold_of_the_events_at_every_moment(self, story: list[e.Event]) -> None:

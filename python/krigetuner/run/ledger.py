@@ -339,6 +339,10 @@ class Ledger:
         """The values to try next, None when there are none; `asked` with an origin named "queue" takes them off."""
         return dict(self.state.enqueued[0]) if self.state.enqueued else None
 
+    def changes(self, after: int = 0) -> Iterator[tuple[int, e.Event]]:
+        """The events behind a position, in order, without the reports of single steps."""
+        return self._store.read(after, reports=False)
+
     # --- reading -------------------------------------------------------------------------------------------------
 
     def history(self, space: Space) -> History:

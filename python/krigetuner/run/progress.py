@@ -138,6 +138,11 @@ def tell_interrupted(trial_ids: Sequence[str]) -> None:
 
 def tell(line: str) -> None:
     """Writes a line that the user did not ask for to the standard error."""
+    note(line)
+
+
+def note(line: str) -> None:
+    """Writes a line about the search itself to the standard error."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -130,16 +130,17 @@ class DatabaseStore:
             "this process records nothing more: end it, or end the other one and run the script again"
         )
 
-    def read(self, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """The events behind position `after`, in order, those that are added meanwhile too."""
-        while True:
+    def read(self, after: int = 0, reports: bool = True) -> Iterator[tuple[int, Event]]:
+        """The events behind position `after`, in order, those that are added meanwhile too.
+
+        `reports=False` leaves the reports of single steps out.
+        """
+        while after < self._last():
             with self._lock, self._connection.transaction("read") as cursor:
-                rows = self._reader.events(cursor, after, after + CHUNK)
-            if not rows:
-                return
+                rows = self._reader.events(cursor, after, after + CHUNK, reports)
             for position, kind, version, body in rows:
                 yield position, decode(kind, version, body)
-            after = rows[-1][0]
+            after += CHUNK
 
     def state(self) -> StudyState:
         """The study as the plain tables have it."""
@@ -204,6 +205,11 @@ class DatabaseStore:
         """Position and lease: token, host, process, machine, birth, expiry."""
         with self._connection.transaction("read") as cursor:
             return self._statements.row.run(cursor, {"study": self._study}).fetchone()
+
+    def _last(self) -> int:
+        """The position of the last event."""
+        with self._lock:
+            return int(self._row()[0])
 
     def _take_lease(self) -> None:
         """Takes the lease, and keeps it by a heartbeat until `close` or the end of the process."""

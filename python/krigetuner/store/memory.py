@@ -34,10 +34,11 @@ class MemoryStore:
         """Keeps events, at least one, and returns the position of the last."""
         return [self.append(event) for event in events][-1]
 
-    def read(self, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """The events behind position `after`, in order."""
+    def read(self, after: int = 0, reports: bool = True) -> Iterator[tuple[int, Event]]:
+        """The events behind position `after`, in order; `reports=False` leaves those of single steps out."""
         for index in range(after, len(self._events)):
-            yield index + 1, self._events[index]
+            if reports or not isinstance(self._events[index], TrialReported):
+                yield index + 1, self._events[index]
 
     def state(self) -> StudyState:
         """The fold of all events."""

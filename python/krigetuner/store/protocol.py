@@ -26,8 +26,8 @@ class Store(Protocol):
             StoreError: none of them was recorded.
         """
 
-    def read(self, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """The events behind position `after`, in order."""
+    def read(self, after: int = 0, reports: bool = True) -> Iterator[tuple[int, Event]]:
+        """The events behind position `after`, in order; `reports=False` leaves those of single steps out."""
 
     def state(self) -> StudyState:
         """The study as the plain tables have it; equal to the fold of all events."""

@@ -47,7 +47,10 @@ class Reader:
         self._enqueued = select("enqueued", ("hyperparameters",), ("position",))
         self._saved = select("saved", ("key", "state"), ("key",))
         span = (event.position > sa.bindparam("low"), event.position <= sa.bindparam("high"))
-        self._events = select("events", ("position", "kind", "version", "body"), ("position",), *span)
+        columns = ("position", "kind", "version", "body")
+        self._events = select("events", columns, ("position",), *span)
+        other = event.kind != sa.literal_column(f"'{TrialReported.kind}'")
+        self._changes = select("events", columns, ("position",), *span, other)
         span = (report.number >= sa.bindparam("low"), report.number <= sa.bindparam("high"))
         self._reports = select("measurements", REPORT, ("number", "position"), *span)
 
@@ -55,9 +58,9 @@ class Reader:
         rows: list[Any] = statement.run(cursor, {"study": self.study, **values}).fetchall()
         return rows
 
-    def events(self, cursor: Any, low: int, high: int) -> list[Any]:
-        """Position, kind, version and body of the events behind `low`, up to `high`."""
-        return self._rows(cursor, self._events, low=low, high=high)
+    def events(self, cursor: Any, low: int, high: int, reports: bool = True) -> list[Any]:
+        """Position, kind, version and body of the events behind `low`, up to `high`, reports of steps if asked for."""
+        return self._rows(cursor, self._events if reports else self._changes, low=low, high=high)
 
     def reports(self, cursor: Any, low: int, high: int) -> list[TrialReported]:
         """The reports of the trials from `low` to `high`, both included."""

@@ -27,6 +27,8 @@ MOVED = {
     "engine.hyperparameters.hp_types": "krigetuner.engine.hyperparameters",
     "engine.hyperparameters.hyperparameter": "krigetuner.engine.hyperparameters",
     "engine.hyperparameters.hyperparameters": "krigetuner.engine.hyperparameters",
+    "protos.keras_tuner_pb2": "krigetuner.protos",
+    "protos.kerastuner_pb2": "krigetuner.protos",
 }
 """Modules of KerasTuner's that lie elsewhere. Others lie where they do there, with or without `src.` before them."""
 

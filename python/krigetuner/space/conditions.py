@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from krigetuner.protos import conversion
+
 Value = bool | int | float | str
 
 
@@ -44,6 +46,15 @@ class Condition(ABC):
     def from_config(cls, config: Mapping[str, Any]) -> Condition:
         """The condition that `get_config` described."""
         return cls(**config)
+
+    def to_proto(self) -> Any:
+        """The condition as a message of KerasTuner's protocol."""
+        return conversion.condition_message(serialize(self))
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> Condition:
+        """The condition that `to_proto` described."""
+        return deserialize(conversion.condition_config(proto))
 
 
 class Parent(Condition):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from krigetuner.protos import conversion
 from krigetuner.space import conditions as conditions_module
 from krigetuner.space.conditions import Condition, Value
 
@@ -137,6 +138,15 @@ class HyperParameter:
         arguments = dict(config)
         arguments["conditions"] = [conditions_module.deserialize(c) for c in arguments.get("conditions") or []]
         return cls(**arguments)
+
+    def to_proto(self) -> Any:
+        """The parameter as a message of KerasTuner's protocol."""
+        return conversion.parameter_message(type(self).__name__, self.get_config())
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> Any:
+        """The parameter that `to_proto` described."""
+        return cls.from_config(conversion.parameter_config(proto))
 
     def with_conditions(self, conditions: Iterable[Condition]) -> Any:
         """The same parameter under other conditions."""

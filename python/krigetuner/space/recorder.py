@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from krigetuner.errors import KrigeTunerWarning
+from krigetuner.protos import conversion
 from krigetuner.space.activity import meets
 from krigetuner.space.conditions import Condition, Parent, Value
 from krigetuner.space.parameters import Boolean, Choice, Fixed, Float, HyperParameter, Int, deserialize, serialize
@@ -231,6 +232,15 @@ class HyperParameters:
             made._add(deserialize(entry))
         made.values = dict(config["values"])
         return made
+
+    def to_proto(self) -> Any:
+        """The space and its values as a message of KerasTuner's protocol, the parameters grouped by kind."""
+        return conversion.space_message(self.get_config())
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> HyperParameters:
+        """The space that `to_proto` described; of a message of values alone one in which every value is fixed."""
+        return cls.from_config(conversion.space_config(proto))
 
     def _exists(self, name: str, conditions: list[Condition] | None = None) -> bool:
         """Whether a parameter has this name and these conditions (the present scope's when None)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from krigetuner.protos import conversion
 from krigetuner.trial.directions import infer_metric_direction
 
 
@@ -39,6 +40,15 @@ class MetricObservation:
     def from_config(cls, config: Mapping[str, Any]) -> MetricObservation:
         """The observation that `get_config` described."""
         return cls(**config)
+
+    def to_proto(self) -> Any:
+        """The observation as a message of KerasTuner's protocol, in single precision."""
+        return conversion.observation_message(self.get_config())
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> MetricObservation:
+        """The observation that `to_proto` described."""
+        return cls.from_config(conversion.observation_config(proto))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MetricObservation) and other.value == self.value and other.step == self.step
@@ -138,6 +148,15 @@ class MetricHistory:
         made.set_history(MetricObservation.from_config(o) for o in config["observations"])
         return made
 
+    def to_proto(self) -> Any:
+        """The history as a message of KerasTuner's protocol, in single precision."""
+        return conversion.history_message(self.get_config())
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> MetricHistory:
+        """The history that `to_proto` described."""
+        return cls.from_config(conversion.history_config(proto))
+
 
 class MetricsTracker:
     """The histories of a trial's metrics by name.
@@ -222,6 +241,15 @@ class MetricsTracker:
         made = cls()
         made.metrics = {name: MetricHistory.from_config(c) for name, c in config["metrics"].items()}
         return made
+
+    def to_proto(self) -> Any:
+        """The metrics as a message of KerasTuner's protocol, in single precision."""
+        return conversion.tracker_message(self.get_config())
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> MetricsTracker:
+        """The metrics that `to_proto` described."""
+        return cls.from_config(conversion.tracker_config(proto))
 
     def _known(self, name: str) -> MetricHistory:
         if name not in self.metrics:

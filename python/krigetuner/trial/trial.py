@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from krigetuner.protos import conversion
 from krigetuner.trial.history import Origin, Value
 
 
@@ -18,6 +19,16 @@ class TrialStatus:
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     INTERRUPTED = "INTERRUPTED"
+
+    @staticmethod
+    def to_proto(status: str | None) -> int:
+        """The number of a status in KerasTuner's protocol; INTERRUPTED counts as INVALID, None as unknown."""
+        return conversion.status_number(status)
+
+    @staticmethod
+    def from_proto(proto: int) -> str | None:
+        """The status that a number of KerasTuner's protocol means; None for unknown."""
+        return conversion.status_of(proto)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from krigetuner.protos import conversion
 from krigetuner.run.messages import Execution
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.metrics import MetricsTracker
@@ -129,6 +130,15 @@ class Trial(Stateful):
         trial = cls(None)
         trial.set_state(state)
         return trial
+
+    def to_proto(self) -> Any:
+        """The trial as a message of KerasTuner's protocol; `message` has no place in it."""
+        return conversion.trial_message(self.get_state())
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> Trial:
+        """The trial that `to_proto` described."""
+        return cls.from_state(conversion.trial_state(proto))
 
     @classmethod
     def load(cls, fname: str | Path) -> Trial:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from krigetuner.trial.objective import Objective
     from krigetuner.tuners.base_tuner import BaseTuner
     from krigetuner.tuners.classes import BayesianOptimization, GridSearch, RandomSearch
+    from krigetuner.tuners.hyperband import Hyperband
     from krigetuner.tuners.hypermodel import HyperModel
     from krigetuner.tuners.logger import Logger
     from krigetuner.tuners.oracle import Oracle
+    from krigetuner.tuners.sklearn_tuner import SklearnTuner
     from krigetuner.tuners.synchronized import synchronized
     from krigetuner.tuners.trial import Trial
     from krigetuner.tuners.tuner import Tuner

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from krigetuner.tuners.builtin_oracles import BayesianOptimizationOracle, GridSearchOracle, RandomSearchOracle
+    from krigetuner.tuners.hyperband import HyperbandOracle
     from krigetuner.tuners.oracle import Oracle
 
     BayesianOptimization = BayesianOptimizationOracle
     GridSearch = GridSearchOracle
     RandomSearch = RandomSearchOracle
-    Hyperband: Any
-    HyperbandOracle: Any
+    Hyperband = HyperbandOracle
 
 __all__ = [
     "BayesianOptimization",

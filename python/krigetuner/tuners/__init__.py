@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from krigetuner.tuners import bayesian, gridsearch, randomsearch
+    from krigetuner.tuners import bayesian, gridsearch, hyperband, randomsearch, sklearn, sklearn_tuner
     from krigetuner.tuners.classes import BayesianOptimization, GridSearch, RandomSearch
+    from krigetuner.tuners.hyperband import Hyperband
+    from krigetuner.tuners.sklearn_tuner import SklearnTuner
     from krigetuner.tuners.tuner import Tuner
+
+    Sklearn = SklearnTuner
 
 __all__ = [
     "BayesianOptimization",

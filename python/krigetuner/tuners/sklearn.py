@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from krigetuner.tuners.sklearn_tuner import SklearnTuner
 
-if TYPE_CHECKING:
-    Sklearn: Any
-    SklearnTuner: Any
+Sklearn = SklearnTuner
 
 __all__ = ["Sklearn", "SklearnTuner"]
-
-
-def __getattr__(name: str) -> Any:
-    """`Sklearn` and `SklearnTuner` are one class."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from krigetuner.tuners import sklearn_tuner
-
-    return sklearn_tuner.SklearnTuner

@@ -64,26 +64,39 @@ class Conversation:
         answer = self.algorithm.ask(self.space, self.history, count)
         for suggestion in answer if isinstance(answer, list) else []:
             number = len(self.observations)
-            self.observations.append(Observation(number, suggestion.values, "running", None, None, suggestion.origin))
+            origin, name = suggestion.origin, f"{number:04d}"
+            self.observations.append(Observation(number, suggestion.values, "running", None, None, origin, name))
         return answer
 
     def tell(self, number: int, loss: Result, variance: float | None = None) -> None:
         old = self.observations[number]
         phase: Any = "failed" if loss is None else "completed"
-        self.observations[number] = Observation(number, old.values, phase, loss, variance, old.origin)
+        self.observations[number] = Observation(number, old.values, phase, loss, variance, old.origin, old.trial_id)
 
     def run(
         self, losses: Sequence[Result] | Callable[[Mapping[str, Value]], Result], trials: int
     ) -> list[Mapping[str, Value]]:
-        """Up to `trials` trials one after the other; returns their values."""
-        for i in range(trials):
+        """Up to `trials` new trials one after the other; returns the values of all that began anew."""
+        first, enough = len(self.observations), len(self.begun) + trials
+        while len(self.begun) < enough:
             answer = self.ask()
             if not isinstance(answer, list):
                 assert isinstance(answer, Done)
                 break
             number = len(self.observations) - 1
-            self.tell(number, losses(answer[0].values) if callable(losses) else losses[i % len(losses)])
-        return [o.values for o in self.observations]
+            self.tell(number, losses(answer[0].values) if callable(losses) else losses[(number - first) % len(losses)])
+        return self.begun
+
+    @property
+    def begun(self) -> list[Mapping[str, Value]]:
+        """The values of the trials that began anew; those that go on with another's training repeat its values."""
+        return [o.values for o in self.observations if o.origin.parent is None]
+
+    def end(self) -> Answer:
+        """The answer to the first question that is not answered with a trial that goes on with another's training."""
+        while isinstance(answer := self.ask(), list) and answer[0].origin.parent is not None:
+            self.tell(len(self.observations) - 1, 1.0)
+        return answer
 
 
 @st.composite
@@ -168,7 +181,7 @@ class AlgorithmContract:
         talk = self.converse(space)
         seen = talk.run(lambda v: toy_loss(space, v), 10)
         assert len(seen) == len({space.key(v) for v in seen}) == space.size == 5
-        answer = talk.ask()
+        answer = talk.end()
         assert isinstance(answer, Done)
         assert "5 configurations" in answer.reason
 
@@ -181,7 +194,7 @@ class AlgorithmContract:
         assert isinstance(talk.ask(), Wait), "while trials run, an exhausted space waits"
         for number in range(5):
             talk.tell(number, 1.0)
-        assert isinstance(talk.ask(), Done)
+        assert isinstance(talk.end(), Done)
 
     def test_a_batch_has_no_repeats(self) -> None:
         space = mixed_space()
@@ -206,7 +219,7 @@ class AlgorithmContract:
         assert dict(answer[0].values) == {"constant": 7, "single": "x"}
         assert isinstance(talk.ask(), Wait)
         talk.tell(0, 1.0)
-        assert isinstance(talk.ask(), Done)
+        assert isinstance(talk.end(), Done)
 
     def test_an_empty_space_waits_while_a_trial_runs(self) -> None:
         talk = self.converse(Space([]))
@@ -241,7 +254,7 @@ class AlgorithmContract:
             running = [o.number for o in talk.observations if o.phase == "running"]
             for number in rng.permutation(running)[:2]:
                 talk.tell(int(number), None if rng.random() < 0.2 else float(rng.normal()))
-        assert len({space.key(o.values) for o in talk.observations}) == len(talk.observations)
+        assert len({space.key(v) for v in talk.begun}) == len(talk.begun)
 
 
 class SeededContract:

@@ -183,7 +183,8 @@ class Checkpoints:
 
     def remove_best(self) -> None:
         """Removes the best weights, and the directory when nothing else is in it."""
-        self.best.unlink(missing_ok=True)
+        for path in (self.best, *(path for path, _ in self._candidates())):
+            path.unlink(missing_ok=True)
         self._tidy()
 
     def _tidy(self) -> None:

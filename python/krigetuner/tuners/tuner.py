@@ -252,19 +252,21 @@ class Tuner(BaseTuner):
 
         For `run_trial` of a subclass that trains by itself, before or after it reports the step's metrics.
         """
-        files = self._files(trial_id)
-        self._settle(trial_id)
-        metrics, name = self.oracle.get_trial(trial_id).metrics, self.oracle.objective.name
-        if not metrics.exists(name) or all(o.step != step for o in metrics.get_history(name)):
+        files, known = self._settled(trial_id)
+        if step not in known:
             files.save_candidate(model, step)
-        elif metrics.get_best_step(name) == step:
+        elif known[step]:
             files.save_best(model)
 
-    def _settle(self, trial_id: str) -> None:
-        """Decides about weights that were saved before the metrics of their step were known."""
-        metrics, name = self.oracle.get_trial(trial_id).metrics, self.oracle.objective.name
-        best = metrics.get_best_step(name) if metrics.exists(name) else None
-        self._files(trial_id).settle(lambda step: best is not None and best != step)
+    def _settled(self, trial_id: str) -> tuple[Checkpoints, dict[int | float, bool]]:
+        """A trial's files, after weights that were saved before their step's metrics were; which step is the best."""
+        files, trial, name = self._files(trial_id), self.oracle.trials.get(trial_id), self.oracle.objective.name
+        known: dict[int | float, bool] = {}
+        if trial is not None and trial.metrics.exists(name):
+            best = trial.metrics.get_best_step(name)
+            known = {o.step: o.step == best for o in trial.metrics.get_history(name)}
+        files.settle(lambda step: not known.get(step, True))
+        return files, known
 
     def load_model(self, trial: Trial) -> Any:
         """The trial's model with its best weights, compiled.
@@ -272,8 +274,7 @@ class Tuner(BaseTuner):
         Raises:
             FileNotFoundError: they were not saved or not kept; an untrained model is never returned.
         """
-        files = self._files(trial.trial_id)
-        self._settle(trial.trial_id)
+        files, _ = self._settled(trial.trial_id)
         if not files.best.exists():
             raise FileNotFoundError(
                 f"load_model: expected the weights of trial {trial.trial_id} in {files.best}, got no such file; "

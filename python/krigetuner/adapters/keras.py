@@ -155,9 +155,11 @@ def copied_callbacks(callbacks: Any) -> list[Any]:
     return copies
 
 
-def in_scope(strategy: Any) -> AbstractContextManager[Any]:
+def in_scope(distribution_strategy: Any) -> AbstractContextManager[Any]:
     """The scope of a distribution strategy, or nothing."""
-    scope: AbstractContextManager[Any] = nullcontext() if strategy is None else strategy.scope()
+    scope: AbstractContextManager[Any] = (
+        nullcontext() if distribution_strategy is None else distribution_strategy.scope()
+    )
     return scope
 
 

@@ -14,9 +14,9 @@ __all__ = ["Boolean", "Choice", "Fixed", "Float", "HyperParameter", "Int", "dese
 _CLASSES: dict[str, type[HyperParameter]] = {c.__name__: c for c in (Fixed, Float, Int, Choice, Boolean)}
 
 
-def serialize(parameter: HyperParameter) -> dict[str, Any]:
+def serialize(obj: HyperParameter) -> dict[str, Any]:
     """KerasTuner's layout: class name and configuration."""
-    return {"class_name": type(parameter).__name__, "config": parameter.get_config()}
+    return {"class_name": type(obj).__name__, "config": obj.get_config()}
 
 
 def deserialize(config: Mapping[str, Any]) -> HyperParameter:

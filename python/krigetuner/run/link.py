@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from krigetuner.errors import SearchEnded, StoreError
 from krigetuner.run import faults
@@ -48,6 +48,7 @@ class Link:
         self._role, self._hello, self._done = role, hello, done
         self.session = uuid.uuid4().hex
         self.run = ""
+        self._study: Any = None
         self.over: Message | None = None
         self._changed = threading.Condition()
         self._inbox: list[Message] = []
@@ -55,6 +56,7 @@ class Link:
         self._refused: Exception | None = None
         self._connected = False
         self._closed = False
+        self._crowded: float | None = None
         self._wire: Wire | None = None
         self._thread: threading.Thread | None = None
 
@@ -64,6 +66,16 @@ class Link:
     def connected(self) -> bool:
         """Whether the chief is there now, as far as is known."""
         return self._connected
+
+    @property
+    def opened(self) -> bool:
+        """Whether it was ever opened."""
+        return self._thread is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
 
     def open(self) -> None:
         """Begins to attend, if that was not done before."""
@@ -99,22 +111,34 @@ class Link:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "done": self._done,
+            "position": self._heard,
+            "study": self._study,
         }
         for message in self._wire.attend(request):
             if "again" in message:
                 raise Unreachable("the chief's former search is ending")
+            if "occupied" in message:
+                self._yield_place(message["occupied"])
             with self._changed:
                 self._hear(message)
                 self._changed.notify_all()
         raise Unreachable("the attendance ended")
 
+    def _yield_place(self, reason: str) -> NoReturn:
+        """Another process has this one's name; it may be dead, and the chief may not have noticed yet."""
+        self._crowded = self._crowded or time.monotonic()
+        if time.monotonic() - self._crowded > self._role.worker_timeout:
+            raise ValueError(reason)
+        raise Unreachable(reason)
+
     def _hear(self, message: Message) -> None:
         if "refused" in message:
             self._refused = faults.restored(message["refused"])
         if "welcome" in message:
-            self.run, self._connected = message["welcome"]["run"], True
+            welcome = message["welcome"]
+            self.run, self._study, self._heard = welcome["run"], welcome["study"], welcome["from"]
+            self._connected, self._crowded = True, None
             self._inbox.append(message)
-            self._heard = message["welcome"]["from"]
         if "events" in message:
             self._inbox.append(message)
             self._heard = message["position"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from krigetuner.run.executor import Executor
@@ -27,12 +28,18 @@ class Study(Protocol):
 class Loop:
     """Drives one search.
 
+    Args:
+        study: decides and records.
+        executor: runs the jobs.
+        pause: waits where nothing runs here and the study says wait, that many seconds or less; `time.sleep` for None.
+
     Attributes:
         running: the slot of each job that was submitted and has not given its final report, by (number, attempt).
     """
 
-    def __init__(self, study: Study, executor: Executor) -> None:
+    def __init__(self, study: Study, executor: Executor, pause: Callable[[float], None] | None = None) -> None:
         self._study = study
+        self._pause = pause
         self._executor = executor
         self._interrupts = Interrupts()
         self._ending: BaseException | None = None
@@ -64,7 +71,7 @@ class Loop:
             elif isinstance(answer, Done):
                 return answer.reason
             else:
-                time.sleep(pause)
+                (self._pause or time.sleep)(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def _fill(self) -> Wait | Done | None:

@@ -12,6 +12,7 @@ import numpy as np
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run.loop import Loop
 from krigetuner.run.progress import Progress, Shown, mode_for, show, tell_interrupted
+from krigetuner.run.role import is_chief_oracle, present_role, tuner_id
 from krigetuner.run.sequential import SequentialExecutor
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial.trial import TrialRecord, TrialStatus
@@ -81,12 +82,18 @@ class BaseTuner:
         self.hypermodel = as_hypermodel(hypermodel)
         self.directory = str(directory or ".")
         self.project_name = project_name or "untitled_project"
-        self.tuner_id = getattr(self, "tuner_id", None) or "tuner0"
+        self.tuner_id = getattr(self, "tuner_id", None) or tuner_id()
         self._open(overwrite, storage, durability)
 
     def _open(self, overwrite: bool, storage: str | None, durability: Durability | None) -> None:
         """The one step of the constructor that does work: builds, then opens the project."""
         self._populate_initial_space()
+        role = present_role()
+        if role.kind == "worker":
+            from krigetuner.tuners.remote_oracle import follow_chief
+
+            follow_chief(self.oracle, role)
+            return
         place: dict[str, Any] = {"storage": storage, "durability": durability}  # an overridden one may know neither
         given = {name: value for name, value in place.items() if value is not None}
         self.oracle._set_project_dir(self.directory, self.project_name, overwrite=overwrite, **given)
@@ -124,23 +131,27 @@ class BaseTuner:
             raise NotImplementedError(f"run_trial: expected {type(self).__name__} to define it; it runs one trial")
         if "verbose" in fit_kwargs:
             self.oracle.verbose = fit_kwargs["verbose"]
-        progress = self._progress(fit_kwargs)
-        study = TunerStudy(self, fit_args, fit_kwargs, progress)
         self.oracle._begin_search()
+        progress = self._progress(fit_kwargs)
+        if is_chief_oracle():
+            self._serve(progress)
+            return
+        study = TunerStudy(self, fit_args, fit_kwargs, progress)
         study.news.search_begins()
         self.on_search_begin()
-        reason = ""
+        reason, ended_by = "", None
         progress.open()
         try:
-            reason = Loop(study, SequentialExecutor()).run()
-        except Exception as error:
-            reason = f"{type(error).__name__}"
+            reason = Loop(study, SequentialExecutor(), self.oracle._pause).run()
+        except BaseException as error:
+            reason, ended_by = type(error).__name__ if isinstance(error, Exception) else "", error
             raise
         finally:
             progress.close(reason)
             if not reason:  # KeyboardInterrupt, SystemExit
                 tell_interrupted(study.interrupted)
             study.news.search_ended()
+            self.oracle._end_search(ended_by)
         self.on_search_end()
         if not self.oracle.get_best_trials(1):
             why = summaries.nothing_completed(self.oracle)
@@ -150,6 +161,13 @@ class BaseTuner:
                 KrigeTunerWarning,
                 stacklevel=2,
             )
+
+    def _serve(self, progress: Progress) -> None:
+        """The chief's search: workers run the trials until the oracle stops."""
+        from krigetuner.tuners.chief import serve
+
+        self.save()
+        serve(self.oracle, present_role(), progress)
 
     def _progress(self, fit_kwargs: Mapping[str, Any]) -> Progress:
         """The display of one search."""

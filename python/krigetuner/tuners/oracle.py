@@ -128,10 +128,6 @@ class Oracle(OracleStudy):
             number += 1  # an imported project may lack some trials
         return name
 
-    def _begin_search(self) -> None:
-        """Restarts the clock of `max_time`."""
-        self._begun, self.stop_reason = time.monotonic(), None
-
     def _time_or_target(self) -> str | None:
         """Why no trial may begin, not even one that waits to be run again."""
         if self._begun is None:

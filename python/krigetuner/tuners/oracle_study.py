@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,17 @@ class OracleStudy(OracleInternals):
         if self._settled:
             self._definitions.report()
             self._record_space()
+
+    def _begin_search(self) -> None:
+        """Restarts the clock of `max_time`."""
+        self._begun, self.stop_reason = time.monotonic(), None
+
+    def _pause(self, seconds: float) -> None:
+        """Waits where nothing can be tried yet."""
+        time.sleep(seconds)
+
+    def _end_search(self, error: BaseException | None) -> None:
+        """Called when a search of a tuner has ended, with the exception that ended it, None for none."""
 
     def _settle_space(self) -> None:
         """Ends the code's definitions before the first trial: what an earlier run had beside them is judged now."""

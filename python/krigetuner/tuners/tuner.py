@@ -16,6 +16,7 @@ from krigetuner.adapters.tensorboard import separate_logs
 from krigetuner.adapters.training import Training
 from krigetuner.errors import StoreError
 from krigetuner.run.keras_tuner_project import foreign_trials
+from krigetuner.run.role import tuner_id as present_id
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.store.connection import Durability
 from krigetuner.trial.trial import TrialStatus
@@ -42,7 +43,7 @@ class Tuner(BaseTuner):
         distribution_strategy: a `tf.distribute.Strategy` under which models are built and loaded.
         directory, project_name, overwrite, storage, durability: as for `BaseTuner`.
         logger: told of the search and its trials; see `Logger`.
-        tuner_id: names this tuner among several; default "tuner0".
+        tuner_id: names this tuner among several; default KERASTUNER_TUNER_ID, else "tuner0".
         executions_per_trial: trainings per trial; the mean counts, and the spread is its uncertainty.
         cv: cross-validation instead of validation data: a number of folds (shuffled, always the same), a splitter of
             scikit-learn, or an iterable of pairs (training rows, validation rows). Each fold is an execution: the
@@ -102,7 +103,7 @@ class Tuner(BaseTuner):
         self.executions_per_trial = executions_per_trial
         self.cv = checked_cv(cv)
         self.keep_checkpoints = keep_checkpoints
-        self.tuner_id = tuner_id or "tuner0"
+        self.tuner_id = tuner_id or present_id()
         self._training: Training | None = None
         self._kept: set[str] | None = None
         place: dict[str, Any] = {"storage": storage, "durability": durability}

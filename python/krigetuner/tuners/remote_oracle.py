@@ -1,0 +1,345 @@
+"""The oracle of a worker: what changes the study travels to the chief, what reads it reads a mirror.
+
+The user's own oracle object stays what it is, with its options, its attributes and its methods that read; it never
+opens the project.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from krigetuner.errors import FatalError, MissingDependency, SearchEnded, TrialTaken
+from krigetuner.run import plain
+from krigetuner.run.link import Link
+from krigetuner.run.observed import Placement
+from krigetuner.run.opening import objective_config
+from krigetuner.run.role import Role
+from krigetuner.run.wire import Unreachable
+from krigetuner.space.parameters import deserialize
+from krigetuner.space.recorder import HyperParameters
+from krigetuner.trial.trial import TrialStatus
+from krigetuner.tuners import scoring
+from krigetuner.tuners.mirror import MirrorLedger
+from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.synchronized import synchronized
+from krigetuner.tuners.trial import Trial, track, trial_of
+from krigetuner.tuners.wire_forms import executions_data, space_data, space_of
+
+SHORT = 5.0
+"""Seconds that a worker tries to reach its chief where it need not."""
+
+
+def follow_chief(oracle: Oracle, role: Role) -> None:
+    """Makes an oracle the face of the one that the chief has; nothing goes over the network yet.
+
+    Args:
+        oracle: knows the part of the space that this process's code has defined.
+        role: of this process.
+    """
+    oracle.__class__ = _worker_class(type(oracle))
+    if isinstance(oracle, WorkerOracle):
+        oracle._follow(role)
+
+
+def _worker_class(kind: type[Oracle]) -> Any:
+    """The class of users' oracles, with the methods below in front."""
+    return type(kind.__name__, (WorkerOracle, kind), {"__module__": kind.__module__, "__qualname__": kind.__qualname__})
+
+
+class WorkerOracle(Oracle):
+    """The methods that travel; see `Oracle` for what they mean."""
+
+    def _follow(self, role: Role) -> None:
+        """Prepares the link."""
+        self._role = role
+        self._defined = space_data(self._definitions.recorder)
+        self._held: set[str] = set()
+        self._outbox: list[dict[str, Any]] = []
+        self._faces: dict[str, Trial] = {}
+        self._count = 0
+        self._link = Link(role, self._hello)
+        self._opened = self._mirror = MirrorLedger(self._link)
+
+    def _hello(self) -> dict[str, Any]:
+        """What the chief is told of this process whenever it attends."""
+        return {
+            "objective": objective_config(self.objective),
+            "space": self._defined,
+            "reports": bool(self.should_report),
+            "shares": bool(self.multi_worker),
+            "holding": sorted(self._held),
+        }
+
+    # --- what the chief has told
+
+    def _take_news(self) -> None:
+        """Takes over what has changed in the mirror."""
+        state, mirror = self._mirror.state, self._mirror
+        if state.seed is not None:
+            self.seed = state.seed
+        if mirror.space_changed and state.parameters:
+            mirror.space_changed = False
+            known = HyperParameters()
+            known.merge([deserialize(config) for config in state.parameters.values()])
+            known._warned = self._definitions.recorder._warned
+            self._definitions.recorder = known
+        changed, mirror.changed = mirror.changed, set()
+        if changed:
+            self._best_in = None
+        faces = dict(self._faces) if changed else self._faces
+        for number in sorted(changed):
+            if number in state.trials:
+                record = state.trials[number]
+                fresh = trial_of(record, self._definitions, self.objective)
+                faces[record.trial_id] = self._renewed(faces.get(record.trial_id), fresh)
+        self._faces = faces
+
+    def _renewed(self, face: Trial | None, fresh: Trial) -> Trial:
+        """The face of a trial that changed; the same object as before where there was one."""
+        if face is None:
+            return fresh
+        own = face.trial_id in self._held
+        kept = {"_hyperparameters"} if own else set()
+        if own or not fresh.metrics.metrics:
+            kept |= {"metrics"}
+        if own:
+            kept |= {"executions", "status", "message"}
+        vars(face).update({name: value for name, value in vars(fresh).items() if name not in kept})
+        return face
+
+    @property
+    def trials(self) -> dict[str, Trial]:  # type: ignore[override]
+        """Every trial by its id, as the chief has told."""
+        self._take_news()
+        return self._faces
+
+    @property
+    def ongoing_trials(self) -> dict[str, Trial]:  # type: ignore[override]
+        """The trials that run, by the names of their workers."""
+        trials, state = self.trials, self._mirror.state
+        running = [state.trials[number] for number in sorted(state.running)]
+        return {record.worker or "": trials[record.trial_id] for record in running if record.trial_id in trials}
+
+    @property
+    def start_order(self) -> list[str]:  # type: ignore[override]
+        """Trial ids in the order in which they began."""
+        return [record.trial_id for record in self._mirror.state.trials.values()]
+
+    @property
+    def end_order(self) -> list[str]:  # type: ignore[override]
+        """Trial ids in the order in which they ended."""
+        state = self._mirror.state
+        return [state.trials[number].trial_id for number in state.ended]
+
+    @property
+    def hyperparameters(self) -> HyperParameters:
+        """The search space as it is known now."""
+        if self._link.opened:
+            self._take_news()
+        return self._definitions.recorder
+
+    @hyperparameters.setter
+    def hyperparameters(self, hyperparameters: HyperParameters) -> None:
+        self._definitions.recorder = hyperparameters
+
+    def _placement(self) -> Placement:
+        self._take_news()
+        return super()._placement()
+
+    def _counted(self) -> int:
+        given = sum(not record.counted for record in self._mirror.state.trials.values())
+        return len(self._mirror.state.trials) - given - self._placement().outside_counted
+
+    # --- what travels
+
+    def create_trial(self, tuner_id: str) -> Trial:
+        """The next trial of this worker, from the chief; IDLE while the chief cannot be reached."""
+        link = self._link
+        link.open()
+        if link.over is not None:
+            return self._at_the_end()
+        if not link.connected:
+            return Trial(self._definitions.recorder.copy, "", TrialStatus.IDLE, "the chief cannot be reached")
+        try:
+            answer = link.call("create_trial", SHORT, tuner_id=tuner_id)
+        except Unreachable:
+            return Trial(self._definitions.recorder.copy, "", TrialStatus.IDLE, "the chief cannot be reached")
+        except SearchEnded:
+            return self._at_the_end()
+        self._count = int(answer["changes"])
+        if answer["status"] != TrialStatus.RUNNING:
+            return Trial(self._definitions.recorder.copy, answer["trial_id"], answer["status"], answer["message"])
+        trial_id = str(answer["trial_id"])
+        self._held.discard(trial_id)
+        trial = self.trials[trial_id]
+        trial.begin(trial.attempt)
+        trial.hyperparameters = space_of(answer["hyperparameters"])
+        self._held.add(trial_id)
+        return trial
+
+    def _at_the_end(self) -> Trial:
+        """The trial that says that the search is over.
+
+        Raises:
+            SearchEnded: it did not end as it should.
+        """
+        over = self._link.over or {}
+        if over.get("kind") != "done":
+            raise self._link.ended()
+        self.stop_reason = str(over["reason"])
+        return Trial(self._definitions.recorder.copy, "", TrialStatus.STOPPED, self.stop_reason)
+
+    def report(self, trial_id: str, step: int, metrics: Mapping[str, Any], execution: int = 0) -> None:
+        """Has the chief record the metrics of one step; kept and sent later while the chief cannot be reached."""
+        if self.should_report:
+            numbers = plain.metrics(metrics)
+            self._outbox.append(
+                {"trial_id": trial_id, "step": int(step), "metrics": numbers, "execution": int(execution)}
+            )
+            if self._link.connected or self._link.over is not None:
+                with suppress(Unreachable):
+                    self._send_reports(SHORT)
+
+    def _send_reports(self, patience: float | None = None) -> None:
+        """Sends the reports that wait, in order."""
+        while self._outbox:
+            try:
+                self._link.call("report", patience, **self._outbox[0])
+            except TrialTaken:
+                self._let_go(str(self._outbox[0]["trial_id"]))
+                raise
+            self._outbox.pop(0)
+
+    def _let_go(self, trial_id: str) -> None:
+        self._held.discard(trial_id)
+        self._outbox = [report for report in self._outbox if report["trial_id"] != trial_id]
+
+    def update_trial(self, trial_id: str, metrics: Mapping[str, Any], step: int = 0) -> Trial:
+        """Has the chief record metrics of a running trial, the objective among them."""
+        if not self.should_report:
+            return Trial(self.get_space, status=TrialStatus.RUNNING)
+        numbers = scoring.reported(metrics, self.objective)
+        self._send_reports()
+        answer = self._link.call("update_trial", trial_id=trial_id, metrics=numbers, step=step)
+        trial = self.get_trial(trial_id)
+        track(trial.metrics, numbers, step, self.objective)
+        trial.status = answer["status"]
+        return trial
+
+    @synchronized
+    def end_trial(self, trial: Trial) -> None:
+        """Hands the result of a trial to the chief.
+
+        Raises:
+            TrialTaken: the trial was given to another worker meanwhile.
+            RuntimeError, ValueError: as on the chief.
+        """
+        if not self.should_report:
+            self._held.discard(trial.trial_id)
+            return
+        try:
+            self._send_reports()
+            self._link.call("end_trial", **self._result(trial))
+        finally:
+            self._let_go(trial.trial_id)
+        face = self.trials[trial.trial_id]
+        if face is not trial:
+            trial.status, trial.score, trial.message = face.status, face.score, face.message
+            trial.best_step, trial.variance = face.best_step, face.variance
+
+    def _result(self, trial: Trial) -> dict[str, Any]:
+        return {
+            "trial_id": trial.trial_id,
+            "status": trial.status,
+            "message": None if trial.message is None else plain.text(trial.message),
+            "executions": executions_data(trial.executions),
+            "hyperparameters": space_data(trial.hyperparameters) if trial.looked_at else None,
+        }
+
+    def interrupt_trial(self, trial_id: str, reason: str) -> None:
+        """Tells the chief that a trial was interrupted; a chief that cannot be reached finds out by itself."""
+        trial = self._faces[trial_id]
+        if self._link.connected:
+            with suppress(Unreachable, SearchEnded, TrialTaken):
+                self._send_reports(SHORT)
+                self._link.call("interrupt_trial", SHORT, **{**self._result(trial), "message": plain.text(reason)})
+        self._let_go(trial_id)
+        trial.status, trial.message = TrialStatus.INTERRUPTED, reason
+
+    def update_space(self, hyperparameters: HyperParameters) -> None:
+        """Tells the chief of hyperparameters that it may not know."""
+        if self.should_report:
+            self._link.call("update_space", hyperparameters=space_data(hyperparameters))
+            self._take_news()
+
+    def enqueue(self, values: Mapping[str, Any] | HyperParameters) -> None:
+        """Has the chief try a configuration before anything is suggested."""
+        given = values.values if isinstance(values, HyperParameters) else values
+        self._link.call("enqueue", values=plain.values(self._definitions.check(given)))
+
+    def add_observation(self, values: Mapping[str, Any] | HyperParameters, metrics: Mapping[str, Any] | float) -> Trial:
+        """Has the chief record a result that was obtained elsewhere."""
+        given = values.values if isinstance(values, HyperParameters) else values
+        numbers = scoring.reported(metrics, self.objective)
+        trial_id = self._link.call(
+            "add_observation", values=plain.values(self._definitions.check(given)), metrics=numbers
+        )
+        return self.trials[str(trial_id)]
+
+    # --- the search
+
+    def _begin_search(self) -> None:
+        """Attends the chief's search, and waits for the chief if need be."""
+        if self._link.over is not None or self._link.closed:
+            self._link = Link(self._role, self._hello, self._link.run)
+            self._mirror.follow(self._link)
+        try:
+            self._link.await_news()
+        except BaseException:
+            self._link.close()
+            raise
+        self.stop_reason = None
+        self._take_news()
+
+    def _pause(self, seconds: float) -> None:
+        """Waits until the chief may have something to do."""
+        self._link.wait(self._count, seconds)
+
+    def _end_search(self, error: BaseException | None) -> None:
+        """Leaves; an error that no other worker would be spared ends the search for all."""
+        fatal = isinstance(error, FatalError | MissingDependency)
+        with suppress(Unreachable, SearchEnded):
+            if self._link.connected:
+                text = "".join(traceback.format_exception(error)) if fatal and error is not None else None
+                self._link.call("leave", SHORT, fatal=text)
+        self._take_news()
+        self._link.close()
+
+    # --- what the chief does alone
+
+    def _set_project_dir(
+        self,
+        directory: str | Path | None,
+        project_name: str | None,
+        overwrite: bool = False,
+        storage: str | None = None,
+        durability: Any = None,
+    ) -> None:
+        """Does nothing: the chief opens the project."""
+
+    def _settle_space(self) -> None:
+        """Does nothing: the chief judges the space."""
+
+    def save(self) -> None:
+        """Does nothing: the chief records what there is."""
+
+    def reload(self) -> None:
+        """Does nothing: the mirror is as fresh as can be."""
+
+    def close(self) -> None:
+        """Ends the link."""
+        self._link.close()

@@ -18,7 +18,7 @@ from typing import Any
 from krigetuner.errors import StoreError
 from krigetuner.run.observed import Observed
 from krigetuner.space.numeric import Numerical
-from krigetuner.space.parameters import deserialize, serialize
+from krigetuner.space.parameters import Choice, HyperParameter, deserialize, serialize
 from krigetuner.space.space import Space
 from krigetuner.store.artifacts import MARK, directory_written_whole, safe_name
 from krigetuner.store.keras_tuner_files import ORACLE, TRIAL
@@ -83,7 +83,7 @@ class _Layout:
         self.state = state
         self._parameters = [deserialize(config) for config in state.parameters.values()]
         self._space = Space(self._parameters)
-        self._configs = [serialize(parameter) for parameter in self._parameters]
+        self._configs = [_config(parameter) for parameter in self._parameters]
         self._values = {r.number: self._theirs(r.values) for r in state.trials.values()}
         parts = [state.objective, *state.objective.get("objectives", ())]
         self._directions = {p["name"]: p["direction"] for p in parts if p.get("name")}
@@ -91,7 +91,7 @@ class _Layout:
     def _theirs(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """A trial's values in KerasTuner's arithmetic, so that it finds them in its grids and knows them again."""
         active = self._space.active_parameters(values)
-        return {name: _stepped(active[name], value) if name in active else value for name, value in values.items()}
+        return {name: _value(active[name], value) if name in active else value for name, value in values.items()}
 
     def trial(self, record: TrialRecord) -> dict[str, Any]:
         """A trial.json."""
@@ -209,6 +209,8 @@ class _Layout:
 
     def _of_values(self) -> Iterator[str]:
         for parameter in self._parameters:
+            if _is_of_booleans(parameter):
+                yield f"{parameter.name}: KerasTuner makes 1 and 0 of a choice of booleans"
             if not isinstance(parameter, Numerical) or parameter.step is None or parameter.grid is None:
                 continue
             values = [r.values[parameter.name] for r in self.state.trials.values() if parameter.name in r.values]
@@ -232,8 +234,23 @@ def _hash(values: Mapping[str, Value]) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
 
 
-def _stepped(parameter: Any, value: Value) -> Value:
-    """A stepped number as KerasTuner computes it: 3 * 0.1 is 0.30000000000000004 there."""
+def _is_of_booleans(parameter: HyperParameter) -> bool:
+    """Whether it is a choice of booleans, which KerasTuner makes one of 1 and 0."""
+    return isinstance(parameter, Choice) and isinstance(parameter.values[0], bool)
+
+
+def _config(parameter: HyperParameter) -> dict[str, Any]:
+    """A parameter in KerasTuner's layout."""
+    config = serialize(parameter)
+    if _is_of_booleans(parameter):
+        config["config"] |= {"values": [int(v) for v in parameter.values], "default": int(parameter.default)}
+    return config
+
+
+def _value(parameter: HyperParameter, value: Value) -> Value:
+    """A value as KerasTuner computes it: the step 3 of 0.1 is 0.30000000000000004 there, True in a choice is 1."""
+    if _is_of_booleans(parameter):
+        return int(value) if isinstance(value, int | float) else value
     if not isinstance(parameter, Numerical) or parameter.grid is None or parameter.integer:
         return value
     theirs = _at(parameter, parameter.grid.index(float(value)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.tuners.oracle_driver import fail, finish, mixed
 
-from krigetuner.oracles import BayesianOptimizationOracle, GridSearchOracle, RandomSearchOracle
+from krigetuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
 from krigetuner.trial.objective import Objective
 from krigetuner.tuners.oracle import Oracle
 
@@ -21,6 +22,7 @@ MAKERS: dict[str, Any] = {
     "random": RandomSearchOracle,
     "grid": GridSearchOracle,
     "bayesian": BayesianOptimizationOracle,
+    "hyperband": partial(HyperbandOracle, max_epochs=4, factor=2),
 }
 OUTCOMES = st.one_of(
     st.floats(-10.0, 10.0), st.sampled_from(["INVALID", "FAILED"]), st.sampled_from([math.nan, math.inf, -math.inf])

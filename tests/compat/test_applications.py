@@ -82,7 +82,10 @@ def test_the_same_space_and_defaults(name: str, arguments: dict[str, Any]) -> No
     ("name", "values"),
     [
         ("HyperResNet", {"version": "v1", "conv3_depth": 2, "conv4_depth": 3, "pooling": "max", "optimizer": "sgd"}),
-        ("HyperResNet", {"version": "v2", "conv3_depth": 3, "conv4_depth": 2, "optimizer": "rmsprop", "learning_rate": 0.1}),
+        (
+            "HyperResNet",
+            {"version": "v2", "conv3_depth": 3, "conv4_depth": 2, "optimizer": "rmsprop"},
+        ),
         ("HyperResNet", {"version": "next", "conv3_depth": 3, "conv4_depth": 2}),
         ("HyperXception", {"num_residual_blocks": 2, "sep_num_filters": 128, "conv2d_num_filters": 128}),
         ("HyperXception", {"activation": "selu", "pooling": "flatten", "num_dense_layers": 2, "kernel_size": 5}),

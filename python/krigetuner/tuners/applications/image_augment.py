@@ -8,6 +8,7 @@ from typing import Any
 from krigetuner.adapters.keras import keras_module
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.tuners.applications.image_input import checked_input, way_in
+from krigetuner.tuners.applications.transforms import rand_augment, transformed
 from krigetuner.tuners.hypermodel import HyperModel
 
 Range = tuple[float, float]
@@ -66,25 +67,19 @@ class HyperImageAugment(HyperModel):
 
     def _drawn(self, images: Any, hp: HyperParameters) -> Any:
         """One transform for each image in each layer."""
-        from krigetuner.tuners.applications.rand_augment import RandAugment
-
         fewest, most = self.augment_layers_min, self.augment_layers_max
-        for _ in range(hp.Int("augment_layers", fewest, most, default=fewest)):
+        for layer in range(hp.Int("augment_layers", fewest, most, default=fewest)):
             factors = {
                 name: hp.Float(f"factor_{name}", low, high, default=low) for name, (low, high) in self.transforms
             }
             if any(factors.values()):  # all zero: the layer would do nothing
-                images = RandAugment(factors)(images)
+                images = rand_augment(tuple(images.shape[1:]), factors, f"rand_augment_{layer + 1}")(images)
         return images
 
     def _every(self, images: Any, hp: HyperParameters) -> Any:
         """Every transform for every image."""
-        from krigetuner.tuners.applications.rand_augment import transform
-
         for name, (low, high) in self.transforms:
-            factor = hp.Float(f"factor_{name}", low, high, step=0.05, default=low)
-            if factor:
-                images = transform(name, factor)(images)
+            images = transformed(images, name, hp.Float(f"factor_{name}", low, high, step=0.05, default=low))
         return images
 
 

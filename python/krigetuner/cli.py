@@ -192,8 +192,10 @@ def _open(directory: Path, storage: str | None) -> Store:
     if storage is not None:
         return DatabaseStore(storage, directory.absolute().name, read_only=True)
     _check_directory(directory)
-    if (directory / DATABASE).exists() or not is_project(directory):
-        return DatabaseStore(directory / DATABASE, read_only=True)
+    database = directory / DATABASE
+    if database.exists() or not is_project(directory):
+        still = not Path(f"{database}-wal").exists()  # nobody has it open, nor died with it
+        return DatabaseStore(database, read_only=True, unchanging=still)
     store = MemoryStore()
     take_over(Ledger(store), directory, directory.resolve().name, version=version())
     return store

@@ -40,6 +40,7 @@ class Connection:
         location: path of an SQLite file or a SQLAlchemy URL.
         durability: "full" waits for the disk at every commit (SQLite).
         read_only: True to look only.
+        unchanging: True when nobody writes meanwhile: then an SQLite file is read without files beside it.
 
     Attributes:
         where: the database in words, for messages; never with a password.
@@ -49,13 +50,13 @@ class Connection:
         StoreError: it cannot be opened.
     """
 
-    def __init__(self, location: str | Path, durability: Durability, read_only: bool) -> None:
+    def __init__(self, location: str | Path, durability: Durability, read_only: bool, unchanging: bool = False) -> None:
         if durability not in ("normal", "full"):
             raise ValueError(f"durability: expected 'normal' or 'full', got {durability!r}; choose one of the two")
         sa = sqlalchemy()
         self._errors: tuple[type[Exception], ...] = (sa.exc.SQLAlchemyError, OSError, OverflowError)
         self.where = str(location)
-        url = self._url(location, read_only)
+        url = self._url(location, read_only, unchanging)
         with self.translated("open"):
             self._engine = self._create(url)
             self.dialect = self._engine.dialect
@@ -78,7 +79,7 @@ class Connection:
         if self.sqlite and not read_only:
             self._tune(durability)
 
-    def _url(self, location: str | Path, read_only: bool) -> Any:
+    def _url(self, location: str | Path, read_only: bool, unchanging: bool) -> Any:
         """The SQLAlchemy URL of a location."""
         sa = sqlalchemy()
         if isinstance(location, str) and "://" in location:
@@ -97,7 +98,8 @@ class Connection:
         if not path.exists():
             raise StoreError(f"{path}: expected a recorded study, got no file; check the directory and project_name")
         file = "file:" + quote(str(path.absolute()))
-        return sa.URL.create("sqlite", database=file, query={"mode": "ro", "uri": "true"})
+        still = {"immutable": "1"} if unchanging else {}
+        return sa.URL.create("sqlite", database=file, query={"mode": "ro", "uri": "true", **still})
 
     def _create(self, url: Any) -> Any:
         """An engine with one connection, which is kept."""

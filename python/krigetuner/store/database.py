@@ -37,6 +37,7 @@ class DatabaseStore:
         study: key of the study in the database; an SQLite file of a project holds one, "study".
         durability: "normal", or "full" to survive a power cut as well (SQLite; others have their own settings).
         read_only: True to look only.
+        unchanging: as of `Connection`.
 
     Raises:
         StoreError: the database cannot be opened, is not ours, or is of a newer version.
@@ -49,8 +50,9 @@ class DatabaseStore:
         study: str = "study",
         durability: Durability = "normal",
         read_only: bool = False,
+        unchanging: bool = False,
     ) -> None:
-        self._connection = Connection(location, durability, read_only)
+        self._connection = Connection(location, durability, read_only, unchanging)
         self._lock = threading.RLock()
         self._position = 0
         self._finish = self._connection.close

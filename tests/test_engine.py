@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +59,13 @@ def test_the_modules_are_reached_without_an_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["COMPLETED", "False", "False"]
+
+
+def test_the_table_of_names_in_the_documents_is_so() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "migrating.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(krigetuner[.\w]*)` \| (.*) \|$", text, re.MULTILINE)
+    assert len(rows) > 20
+    for path, names in rows:
+        module = importlib.import_module(path)
+        for name in re.split(r"[,;] ", re.sub(r"\([^)]*\)|:.*|; so are.*| and the other.*", "", names)):
+            assert hasattr(module, name.strip()), f"{path}.{name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import Literal, Protocol
 
-from krigetuner.errors import FailedTrialError, FatalError, MissingDependency
+from krigetuner.errors import FailedTrialError, FatalError, MissingDependency, TrialTaken
 from krigetuner.run.messages import Deliver, Failed, Job
 
 
@@ -35,8 +35,10 @@ class Executor(Protocol):
 
 def failure(job: Job, error: BaseException) -> Failed:
     """The final report of a job whose `run` raised: the kind by the exception's class, the traceback as message."""
-    kind: Literal["invalid", "failed", "fatal", "interrupted"]
-    if isinstance(error, FatalError | MissingDependency):  # no other trial would find the package
+    kind: Literal["invalid", "failed", "fatal", "interrupted", "taken"]
+    if isinstance(error, TrialTaken):
+        kind = "taken"
+    elif isinstance(error, FatalError | MissingDependency):  # no other trial would find the package
         kind = "fatal"
     elif isinstance(error, FailedTrialError):
         kind = "failed"

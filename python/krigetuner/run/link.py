@@ -191,6 +191,9 @@ class Link:
             except Unreachable:
                 time.sleep(0.1)
         self._until_heard(int(reply["position"]))
+        if "over" in reply:
+            with self._changed:
+                self.over, self._connected = self.over or reply["over"], False
         if "error" in reply:
             raise faults.restored(reply["error"])
         return reply["result"]

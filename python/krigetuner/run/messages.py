@@ -76,14 +76,15 @@ class Failed:
 
     Attributes:
         kind: "invalid": an exception or a death, to be retried as asked; "failed": `FailedTrialError`, not retried;
-            "fatal": the search must end; "interrupted": Ctrl-C, SIGTERM, or a lost machine: not the trial's fault.
+            "fatal": the search must end; "interrupted": Ctrl-C, SIGTERM, or a lost machine: not the trial's fault;
+            "taken": another worker runs the trial now, and nothing is recorded.
         message: the reason with its traceback.
         error: the exception itself where the job ran in this process (re-raised when fatal).
     """
 
     number: int
     attempt: int
-    kind: Literal["invalid", "failed", "fatal", "interrupted"]
+    kind: Literal["invalid", "failed", "fatal", "interrupted", "taken"]
     message: str
     error: BaseException | None = None
 

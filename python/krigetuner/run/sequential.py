@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from krigetuner.errors import TrialTaken
 from krigetuner.run.executor import failure
 from krigetuner.run.messages import Deliver, Failed, Finished, Job, Report, Reported
 
@@ -71,7 +72,9 @@ class SequentialExecutor:
             report = failure(job, error)
         finally:
             self._context = None
-        if context.broken is not None:
+        if isinstance(context.broken, TrialTaken):
+            report = failure(job, context.broken)
+        elif context.broken is not None:
             raise context.broken
         deliver(report)
         return count + context.delivered + 1

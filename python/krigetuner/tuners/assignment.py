@@ -40,6 +40,10 @@ class Ending:
     reason: str
     error: Exception | None = None
 
+    def told(self) -> dict[str, str]:
+        """What workers are told of it."""
+        return {"kind": self.kind, "reason": self.reason}
+
 
 class Assignment:
     """The trials of one search and their workers; its methods are called under the oracle's lock.
@@ -118,6 +122,8 @@ class Assignment:
             return self._nothing("trials that ran when the chief ended wait for their workers")
         else:
             trial = oracle.create_trial(tuner_id)
+            if trial.status == TrialStatus.RUNNING and trial.number is None:
+                oracle._adopt(trial, tuner_id)
         return self._handed_out(worker, trial)
 
     def _own(self, tuner_id: str) -> TrialRecord | None:

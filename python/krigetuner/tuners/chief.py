@@ -100,6 +100,7 @@ class Service:
         if method != "report":
             self._note_events()
         if self.work.over is not None:
+            reply["over"], worker.told = self.work.over.told(), True
             self._changed.notify_all()
         return {**reply, "position": self._position}
 
@@ -129,13 +130,15 @@ class Service:
             return
         when_ended(lambda: self._depart(worker, connection))
         yield {"welcome": {"run": self._run, "from": position, "study": study}}
-        while not worker.told:
+        while True:
             message = self._news(worker, connection, position)
             if message is None:
                 return
             position = int(message.get("position", position))
+            worker.told = "over" in message  # the worker may leave before it has taken the message in full
             yield message
-            worker.told = "over" in message
+            if worker.told:
+                return
 
     def _news(self, worker: Worker, connection: object, position: int) -> Message | None:
         """Waits for what there is to tell a worker: events, then the end; None when its connection has ended."""
@@ -150,7 +153,7 @@ class Service:
             batch, over = self._after(position), self.work.over
         if batch or over is None:
             return {"events": batch, "position": int(batch[-1][0])}
-        return {"over": {"kind": over.kind, "reason": over.reason}}
+        return {"over": over.told()}
 
     def _after(self, position: int) -> list[list[Any]]:
         """The first events behind a position."""

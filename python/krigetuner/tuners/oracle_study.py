@@ -363,5 +363,9 @@ class OracleStudy(OracleInternals):
             if self._best is None or self.objective.better_than(score, self._best[1]):
                 self._best = trial, score
 
+    def _runs(self, trial: Trial) -> bool:
+        """Whether the trial has not ended yet."""
+        return trial.number in self._ledger.state.running
+
     def _trial_id(self, number: int) -> str:
         return self._ledger.state.trials[number].trial_id

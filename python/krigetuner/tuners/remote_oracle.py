@@ -150,6 +150,9 @@ class WorkerOracle(Oracle):
         self._take_news()
         return super()._placement()
 
+    def _runs(self, trial: Trial) -> bool:
+        return trial.trial_id in self._held
+
     def _counted(self) -> int:
         given = sum(not record.counted for record in self._mirror.state.trials.values())
         return len(self._mirror.state.trials) - given - self._placement().outside_counted

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from krigetuner.adapters.context import TrialContext, running
 from krigetuner.adapters.function import executions
+from krigetuner.errors import KrigeTunerWarning, TrialTaken
 from krigetuner.run.messages import Context, Finished, Job, Outcome, Report, Reported
 from krigetuner.run.progress import Progress
 from krigetuner.search.protocol import Done, Wait
@@ -120,6 +121,20 @@ class TunerStudy:
 
     def record(self, report: Report) -> None:
         """Hands a report to the oracle."""
+        try:
+            self._hand_over(report)
+        except TrialTaken as error:
+            if isinstance(report, Reported):
+                raise
+            self._let_go(self._trials[report.number], str(error))
+
+    def _let_go(self, trial: Trial, reason: str) -> None:
+        """A trial that another worker runs now; this one goes on with the next."""
+        self._progress.ended("taken by another worker", None, None)
+        self.news.trial_ended(trial)
+        warnings.warn(f"search: {reason}", KrigeTunerWarning, stacklevel=2)
+
+    def _hand_over(self, report: Report) -> None:
         oracle = self._tuner.oracle
         trial = self._trials[report.number]
         if isinstance(report, Reported):
@@ -129,6 +144,8 @@ class TunerStudy:
             trial.executions = list(report.outcome.executions)
             trial.status = TrialStatus.COMPLETED
             self._end(trial)
+        elif report.kind == "taken":
+            self._let_go(trial, report.message.strip().splitlines()[-1])
         elif report.kind in {"fatal", "interrupted"}:
             oracle.interrupt_trial(trial.trial_id, report.message)
             self.interrupted.append(trial.trial_id)
@@ -144,7 +161,7 @@ class TunerStudy:
         """Runs the hook that ends the trial, and shows what came of it even when that raises."""
         try:
             self._tuner.on_trial_end(trial)
-            if trial.number in self._tuner.oracle._ledger.state.running:
+            if self._tuner.oracle._runs(trial):
                 self._tuner.oracle.end_trial(trial)  # an overridden hook that did not call its base class
         finally:
             record = self._record_of(trial)

@@ -38,7 +38,7 @@ class CrossValidation:
         self.data: Samples | None = None
         self._given: tuple[Any, ...] = ()
         self._folds: dict[bool, list[Split]] = {}
-        self._told: set[tuple[str, ...]] = set()
+        self._told: set[str] = set()
 
     def take(self, x: Any, y: Any, weight: Any, groups: Any) -> Samples:
         """Makes this the present data, and splits it when that needs no model.
@@ -59,8 +59,7 @@ class CrossValidation:
         Raises:
             FatalValueError: the data cannot be split.
         """
-        kind = bool(self._folds) and not isinstance(self.cv, int)
-        kind = kind or adapter.is_classifier(build())
+        kind = isinstance(self.cv, int) and adapter.is_classifier(build())
         if kind not in self._folds:
             try:
                 self._folds[kind] = splits(self.cv, data, kind)
@@ -107,7 +106,10 @@ class CrossValidation:
         model = self.fitted(build, data.rows(train), None if context is None else context.seed, number)
         metrics, unweighted = self.measures.of(model, data.rows(test))
         if unweighted:
-            self._tell(model, ", ".join(unweighted), "is not weighted")
+            names = ", ".join(unweighted)
+            self._tell(
+                f"a measure that takes it for {adapter.kind_of(model)}, got {names}; its values are not weighted"
+            )
         if context is not None:
             context.execution = number
             context.report(0, numbers(metrics))
@@ -118,17 +120,11 @@ class CrossValidation:
         with adapter.seeded(seed, number):
             model = build()
             if not adapter.fit(model, data):
-                self._tell(model, "fit", "gets none")
+                self._tell(f"estimators whose fit takes it, got {adapter.kind_of(model)}; it is fitted without weights")
         return model
 
-    def _tell(self, model: Any, what: str, effect: str) -> None:
-        """Warns once for each kind of model."""
-        kind = type(model).__name__
-        if (kind, what) not in self._told:
-            self._told.add((kind, what))
-            warnings.warn(
-                f"sample_weight: expected one that {what} of {kind} can take, got a {kind} where it cannot: {what} "
-                f"{effect}",
-                KrigeTunerWarning,
-                stacklevel=2,
-            )
+    def _tell(self, expected: str) -> None:
+        """Warns, once of each case."""
+        if expected not in self._told:
+            self._told.add(expected)
+            warnings.warn(f"sample_weight: expected {expected}", KrigeTunerWarning, stacklevel=2)

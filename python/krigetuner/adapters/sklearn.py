@@ -47,19 +47,27 @@ def is_classifier(model: Any) -> bool:
     return getattr(model, "_estimator_type", None) == "classifier"
 
 
+def kind_of(model: Any) -> str:
+    """The name of the model's class, and of a pipeline's last step."""
+    steps = getattr(model, "steps", None)
+    inner = f" that ends in {kind_of(steps[-1][1])}" if steps else ""
+    return f"{type(model).__name__}{inner}"
+
+
 def fit(model: Any, data: Samples) -> bool:
     """Fits the model.
 
     Returns:
-        Whether the weights reached it; True when there are none.
+        Whether the weights reached it; True when there are none, or it was told to do without.
     """
-    names = [] if data.weight is None else weight_keywords(model)
+    wanted = data.weight is not None and not refused(model, "fit")
+    names = weight_keywords(model) if wanted else []
     arguments = dict.fromkeys(names, data.weight)
     if data.y is None:
         model.fit(data.x, **arguments)
     else:
         model.fit(data.x, data.y, **arguments)
-    return data.weight is None or bool(names)
+    return not wanted or bool(names)
 
 
 def weight_keywords(model: Any) -> list[str]:
@@ -76,7 +84,7 @@ def weight_keywords(model: Any) -> list[str]:
         name, last = model.steps[-1]
         return [] if isinstance(last, str | None) else [f"{name}__{keyword}" for keyword in weight_keywords(last)]
     if has_fit_parameter(model, WEIGHT):
-        return [] if refused(model, "fit") else [WEIGHT]
+        return [WEIGHT]
     if not _takes_anything(model.fit):
         return []
     inner = next((found for found in (getattr(model, name, None) for name in INNER) if found is not None), None)
@@ -94,7 +102,7 @@ def score_takes_weight(model: Any) -> bool:
         return True
     if isinstance(model, Pipeline):
         return score_takes_weight(model.steps[-1][1])
-    return hasattr(model, "score") and takes_weight(model.score) and not refused(model, "score")
+    return hasattr(model, "score") and takes_weight(model.score)
 
 
 def takes_weight(function: Callable[..., Any]) -> bool:

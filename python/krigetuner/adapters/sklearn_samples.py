@@ -72,8 +72,10 @@ def samples(x: Any, y: Any, weight: Any = None, groups: Any = None) -> Samples:
     """The data of a search, checked.
 
     Raises:
-        ValueError: lengths differ, or the weights are not one number per sample.
+        ValueError: there is no data, lengths differ, or the weights are not one number per sample.
     """
+    if not hasattr(x, "__len__") and not hasattr(x, "shape"):
+        raise ValueError(f"X: expected an array, a table, a sparse matrix or a list of samples, got {x!r:.200}")
     sklearn_module()
     from sklearn.utils import indexable
 
@@ -81,7 +83,12 @@ def samples(x: Any, y: Any, weight: Any = None, groups: Any = None) -> Samples:
         weight = np.asarray(weight, dtype=np.float64)
         if weight.ndim != 1:
             raise ValueError(f"sample_weight: expected one number per sample, got an array of shape {weight.shape}")
-    x, y, weight, groups = indexable(x, y, weight, groups)
+    try:
+        x, y, weight, groups = indexable(x, y, weight, groups)
+    except ValueError as error:
+        raise ValueError(
+            f"X, y, sample_weight, groups: expected one row or entry per sample in each: {error}"
+        ) from error
     return Samples(x, y, weight, groups)
 
 

@@ -104,17 +104,13 @@ def _method(model: Any, name: str, advice: str) -> Callable[..., Any]:
 
 def _weights(measure: Measure, model: Any, data: Samples) -> tuple[dict[str, Any], bool]:
     """The keyword that hands the weights over, and whether they are taken where there are some."""
-    there = data.weight is not None
-    if measure.function is None:
-        taken = there and score_takes_weight(model)
-        return ({"sample_weight": data.weight} if taken else {}), taken or not there
-    inner = getattr(measure.function, "_score_func", None)
-    if inner is not None:  # a scorer of scikit-learn: its function decides
-        taken = there and takes_extra(inner) and not refused(measure.function, "score")
-        return ({"sample_weight": data.weight} if taken else {}), taken or not there
-    if takes_weight(measure.function):
+    function, there = measure.function, data.weight is not None
+    if there and refused(model if function is None else function, "score"):
+        return {}, True
+    inner = getattr(function, "_score_func", None)  # of a scorer of scikit-learn: its function decides
+    if inner is None and function is not None and takes_weight(function):
         return {"sample_weight": data.weight}, True
-    taken = there and takes_extra(measure.function)
+    taken = there and (score_takes_weight(model) if function is None else takes_extra(inner or function))
     return ({"sample_weight": data.weight} if taken else {}), taken or not there
 
 

@@ -212,7 +212,8 @@ class SklearnTuner(BaseTuner):
         except Exception as error:  # skops and joblib raise anything for what they cannot store
             _warn(
                 f"save_model: expected a model that can be stored by {self.model_format}, got "
-                f"{type(error).__name__}: {error}; the model of trial {trial_id} is there in this process only"
+                f"{type(error).__name__}: {error}; the model of trial {trial_id} is there in this process only. "
+                'model_format="joblib" stores any, as a pickle'
             )
 
     def _save(self, trial_id: str, model: Any) -> None:

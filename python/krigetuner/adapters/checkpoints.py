@@ -132,6 +132,11 @@ class Checkpoints:
         """Puts the weights and the optimizer's variables of `state` into a model."""
         _load(model, self.directory / state["weights"], state.get("build"))
 
+    @property
+    def of_keras_2(self) -> bool:
+        """Whether KerasTuner has saved weights here in TensorFlow's format, which Keras 3 cannot read."""
+        return next(self.directory.rglob("checkpoint.index"), None) is not None
+
     def load_best(self, model: Any) -> None:
         """Puts the trial's best weights into a model.
 

@@ -276,6 +276,12 @@ class Tuner(BaseTuner):
             FileNotFoundError: they were not saved or not kept; an untrained model is never returned.
         """
         files, _ = self._settled(trial.trial_id)
+        if not files.best.exists() and files.of_keras_2:
+            raise FileNotFoundError(
+                f"load_model: expected the weights of trial {trial.trial_id} in {files.best}, got those that Keras 2 "
+                "saved in TensorFlow's format, which Keras 3 cannot read; convert them with Keras 2 (load_weights, "
+                "then save_weights to that name), or train the model again with trial.hyperparameters"
+            )
         if not files.best.exists():
             raise FileNotFoundError(
                 f"load_model: expected the weights of trial {trial.trial_id} in {files.best}, got no such file; "

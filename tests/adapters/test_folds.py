@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn import model_selection as ms
 
-from krigetuner.adapters.folds import Folds, checked_cv, split_folds
+from krigetuner.adapters.folds import Folds, check_folds, checked_cv, split_folds
 from krigetuner.adapters.rows import labels, take_rows
 from krigetuner.errors import FatalValueError, KrigeTunerWarning, MissingDependency
 
@@ -67,6 +67,22 @@ def test_a_splitter_that_shuffles_repeats_its_folds_and_stays_as_it_was(state: A
     splitter = ms.ShuffleSplit(3, random_state=state)
     assert split(splitter, X, Y).digest == split(splitter, X, Y).digest
     assert splitter.random_state is state
+
+
+def test_a_splitter_that_cannot_repeat_its_folds_is_refused() -> None:
+    class Own:
+        generator = np.random.default_rng(0)
+
+        def split(self, x: Any, y: Any = None, groups: Any = None) -> Iterator[Any]:
+            order = self.generator.permutation(len(x))
+            yield order[:5], order[5:]
+
+        def __repr__(self) -> str:
+            return "Own()"
+
+    with pytest.raises(FatalValueError, match=r"expected the same folds at each call, got others from Own\(\) the sec"):
+        check_folds(Own(), (X, Y), {})
+    check_folds(list(Own().split(X)), (X, Y), {})
 
 
 def test_pairs_of_rows_in_any_iterable() -> None:

@@ -151,6 +151,19 @@ def split_folds(cv: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Fo
     return Folds(checked, args, {name: value for name, value in kwargs.items() if name != "groups"})
 
 
+def check_folds(cv: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Refuses what cannot be cross-validated, at the begin of a search.
+
+    Raises:
+        FatalValueError: as `split_folds`; or the splitter gives other folds at each call.
+    """
+    if split_folds(cv, args, kwargs).digest != split_folds(cv, args, kwargs).digest:
+        raise FatalValueError(
+            f"cv: expected the same folds at each call, got others from {cv!r} the second time; give it a fixed seed, "
+            "or hand over list(cv.split(x, y)), else neither trials nor a resumed search can be compared"
+        )
+
+
 def _pairs(cv: Any, x: Any, y: Any, groups: Any, n: int) -> list[tuple[Any, Any]]:
     """What the splitter gives for the data."""
     if isinstance(cv, list):

@@ -10,7 +10,7 @@ from krigetuner.adapters import keras as adapter
 from krigetuner.adapters.checkpoints import Checkpoints
 from krigetuner.adapters.context import present_context
 from krigetuner.adapters.fit_source import history_keywords
-from krigetuner.adapters.folds import checked_cv, split_folds
+from krigetuner.adapters.folds import check_folds, checked_cv, split_folds
 from krigetuner.adapters.function import executions
 from krigetuner.adapters.tensorboard import separate_logs
 from krigetuner.adapters.training import Training
@@ -150,7 +150,7 @@ class Tuner(BaseTuner):
             FatalValueError: the data cannot be split into folds; before anything is trained.
         """
         if self.cv is not None and type(self).run_trial is Tuner.run_trial:
-            split_folds(self.cv, fit_args, fit_kwargs)
+            check_folds(self.cv, fit_args, fit_kwargs)
         super().search(*fit_args, **fit_kwargs)
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:

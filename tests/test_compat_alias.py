@@ -91,6 +91,22 @@ print("RandomSearch" in dir(keras_tuner))
     assert run(code) == ["True"]
 
 
+def test_packages_that_extend_it() -> None:
+    code = """
+from keras_tuner.src.api_export import keras_tuner_export
+from keras_tuner.protos import get_proto
+import keras_tuner.src.engine.oracle as oracle_module
+
+@keras_tuner_export(["keras_tuner.oracles.Own"])
+class Own(oracle_module.Oracle):
+    def populate_space(self, trial_id):
+        return {"status": "STOPPED", "values": None}
+
+print(Own().create_trial("t").status, get_proto().Trial(trial_id="3").trial_id)
+"""
+    assert run(code) == ["STOPPED 3"]
+
+
 def test_pickles_and_copies() -> None:
     code = """
 import copy, pickle, keras_tuner as kt

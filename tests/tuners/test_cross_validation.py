@@ -247,4 +247,4 @@ def test_a_run_of_ones_own_may_bring_the_data(make: Make) -> None:
 def test_the_argument_is_checked_by_the_constructor(make: Make) -> None:
     with pytest.raises(ValueError, match=r"cv: expected a number of folds of at least 2.*write KFold\(\.\.\.\)"):
         make(cv=ms.KFold)
-    assert make(cv=None).cv is None
+    assert make(cv=None)._folding is None

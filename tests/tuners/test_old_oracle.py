@@ -174,8 +174,59 @@ class Calls(kt.oracles.RandomSearchOracle):
 def test_overridden_calls(tmp_path: Path) -> None:
     oracle = Calls(objective=kt.Objective("score", "max"), max_trials=1, hyperparameters=searched_space())
     tuner = search(oracle, tmp_path)
-    assert oracle.calls == ["create RUNNING", "end COMPLETED", "create STOPPED"]
+    assert oracle.calls == ["create RUNNING", "update 0", "end COMPLETED", "create STOPPED"]
     assert tuner.oracle is oracle
+
+
+class Penalised(kt.oracles.RandomSearchOracle):
+    """Takes results in its own way."""
+
+    def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Trial:
+        if metrics["score"] > 3:
+            raise ValueError("too good to be true")
+        return super().update_trial(
+            trial_id, {**metrics, "score": metrics["score"] - 10.0, "raw": metrics["score"]}, step
+        )
+
+
+def test_what_update_trial_makes_of_the_results_counts(tmp_path: Path) -> None:
+    hp = kt.HyperParameters()
+    hp.Int("units", 1, 4)
+    hp.Fixed("kind", "a")
+    oracle = Penalised(kt.Objective("score", "max"), max_trials=4, hyperparameters=hp)
+    search(oracle, tmp_path)
+    by_units = {t.hyperparameters.values["units"]: t for t in oracle.trials.values()}
+    assert [by_units[n].score for n in (1, 2, 3)] == [-9.0, -8.0, -7.0]
+    assert by_units[3].metrics.get_best_value("raw") == 3.0
+    assert by_units[4].status == "FAILED"
+    assert "too good to be true" in by_units[4].message
+
+
+class Looking(kt.BaseTuner):
+    """Looks at a trial's results before it is ended, and registers a direction."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.seen: list[Any] = []
+        super().__init__(*args, **kwargs)
+
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        trial.metrics.register("reward", direction="max")
+        return [{"score": 1.0, "reward": 2.0}, {"score": 3.0, "reward": 5.0}]
+
+    def on_trial_end(self, trial: Trial) -> None:
+        self.seen.append((trial.status, trial.score, trial.metrics.get_last_value("score")))
+        super().on_trial_end(trial)
+        self.seen.append((trial.status, trial.score, trial.metrics.get_best_value("reward")))
+
+
+def test_on_trial_end_sees_the_metrics(tmp_path: Path) -> None:
+    oracle = kt.oracles.RandomSearch(kt.Objective("score", "max"), max_trials=1, hyperparameters=searched_space())
+    tuner = Looking(oracle, directory=tmp_path)
+    tuner.search()
+    assert tuner.seen == [("COMPLETED", None, 2.0), ("COMPLETED", 2.0, 3.5)]
+    trial = oracle.get_trial("0")
+    assert trial.metrics.get_direction("reward") == "max"
+    assert trial.variance == 1.0
 
 
 def test_end_trial_takes_the_old_arguments() -> None:

@@ -18,6 +18,7 @@ VERSION = "1.4.8"
 """The release of KerasTuner whose interface is offered: what code that asks for the version wants to know."""
 
 MOVED = {
+    "api_export": "krigetuner.compat.api_export",
     "applications.augment": "krigetuner.tuners.applications.image_augment",
     "applications.efficientnet": "krigetuner.tuners.applications.efficientnet",
     "applications.resnet": "krigetuner.tuners.applications.resnet",

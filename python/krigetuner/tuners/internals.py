@@ -126,6 +126,11 @@ class OracleInternals:
                 return getattr(self, old)
         return getattr(self, new)
 
+    def _redefines(self, name: str) -> bool:
+        """Whether the user's class, or the object, defines a method itself."""
+        own = (kind for kind in type(self).__mro__ if not kind.__module__.startswith("krigetuner."))
+        return name in vars(self) or any(name in vars(kind) for kind in own)
+
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Decides the values of a new trial; every oracle defines it.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from krigetuner.adapters.function import names_of
 from krigetuner.run import plain, policy
+from krigetuner.run.messages import Execution
 from krigetuner.trial.metrics import MetricsTracker
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialStatus
@@ -56,6 +57,16 @@ def _number(name: object, value: Any) -> float | None:
         raise TypeError(f"metrics: expected a number for {name!r}, got {value!r:.80}; report scalars only") from None
 
 
+def averaged(executions: Sequence[Execution], objective: Objective) -> tuple[dict[str, float], int]:
+    """The means over executions, the objective among them, and their step.
+
+    Raises:
+        FatalValueError: an execution lacks the objective.
+    """
+    judgement = policy.judge(executions, objective)
+    return {**judgement.metrics, objective.name: judgement.score}, judgement.step
+
+
 def score_executions(trial: Trial, objective: Objective) -> None:
     """Makes the means over a trial's executions its metrics.
 
@@ -63,7 +74,10 @@ def score_executions(trial: Trial, objective: Objective) -> None:
         FatalValueError: an execution lacks the objective.
     """
     judgement = policy.judge(trial.executions, objective)
+    directions = {name: history.direction for name, history in trial.metrics.metrics.items()}
     trial.metrics = MetricsTracker()
+    for name, direction in directions.items():
+        trial.metrics.register(name, direction)
     track(trial.metrics, {**judgement.metrics, objective.name: judgement.score}, judgement.step, objective)
     trial.variance = judgement.variance
 

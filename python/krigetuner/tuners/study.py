@@ -15,6 +15,7 @@ from krigetuner.search.protocol import Done, Wait
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial import budget
 from krigetuner.trial.trial import TrialRecord, TrialStatus
+from krigetuner.tuners import scoring
 from krigetuner.tuners.news import News
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
@@ -117,7 +118,11 @@ class TunerStudy:
         if results is None and context.results is not None:
             _warn_of_old_style("got None; those of super().run_trial() are used, return them.")
             results = context.results
-        return Outcome(executions(results, tuner.oracle.objective, f"{type(tuner).__name__}.run_trial()"))
+        found = executions(results, tuner.oracle.objective, f"{type(tuner).__name__}.run_trial()")
+        if tuner.oracle._redefines("update_trial"):  # then what it makes of the results counts
+            tuner.oracle.update_trial(trial.trial_id, *scoring.averaged(found, tuner.oracle.objective))
+            return Outcome(())
+        return Outcome(found)
 
     def record(self, report: Report) -> None:
         """Hands a report to the oracle."""
@@ -142,6 +147,8 @@ class TunerStudy:
             self._progress.reported(report.step, report.metrics)
         elif isinstance(report, Finished):
             trial.executions = list(report.outcome.executions)
+            if trial.executions:
+                scoring.score_executions(trial, oracle.objective)  # what on_trial_end may look at
             trial.status = TrialStatus.COMPLETED
             self._end(trial)
         elif report.kind == "taken":

@@ -101,7 +101,7 @@ class Tuner(BaseTuner):
         self.metrics = metrics
         self.distribution_strategy = distribution_strategy
         self.executions_per_trial = executions_per_trial
-        self.cv = checked_cv(cv)
+        self._folding = checked_cv(cv)
         self.keep_checkpoints = keep_checkpoints
         self.tuner_id = tuner_id or present_id()
         self._training: Training | None = None
@@ -149,8 +149,8 @@ class Tuner(BaseTuner):
         Raises:
             FatalValueError: the data cannot be split into folds; before anything is trained.
         """
-        if self.cv is not None and type(self).run_trial is Tuner.run_trial:
-            check_folds(self.cv, fit_args, fit_kwargs)
+        if self._folding is not None and type(self).run_trial is Tuner.run_trial:
+            check_folds(self._folding, fit_args, fit_kwargs)
         super().search(*fit_args, **fit_kwargs)
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
@@ -165,7 +165,7 @@ class Tuner(BaseTuner):
             The results of the executions: Histories, or what `HyperModel.fit` returned.
         """
         originals = kwargs.pop("callbacks", [])
-        folds, context = split_folds(self.cv, args, kwargs), present_context()
+        folds, context = split_folds(self._folding, args, kwargs), present_context()
         files = self._files(trial.trial_id)
         training = self._training = Training(self.oracle.objective, files, context, folds.digest)
         results = training.finished()

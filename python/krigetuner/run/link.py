@@ -37,6 +37,7 @@ class Link:
         role: of this process; where the chief is, and how long to wait for it.
         hello: gives what the chief is told at every attendance.
         done: the chief's search that this process has seen the end of, "" for none.
+        last_word: gives how the search ended where the chief is gone, None while that is not known.
 
     Attributes:
         session: tells this process from every other.
@@ -44,8 +45,14 @@ class Link:
         over: how the search ended; None while it goes on.
     """
 
-    def __init__(self, role: Role, hello: Callable[[], Message], done: str = "") -> None:
-        self._role, self._hello, self._done = role, hello, done
+    def __init__(
+        self,
+        role: Role,
+        hello: Callable[[], Message],
+        done: str = "",
+        last_word: Callable[[], Message | None] = lambda: None,
+    ) -> None:
+        self._role, self._hello, self._done, self._last_word = role, hello, done, last_word
         self.session = uuid.uuid4().hex
         self.run = ""
         self._study: Any = None
@@ -95,9 +102,18 @@ class Link:
             except Unreachable:
                 self._set(connected=False)
                 time.sleep(0.2)
+                self._look_for_last_word()
             except Exception as error:
                 self._set(connected=False, refused=error)
         self._set(connected=False)
+
+    def _look_for_last_word(self) -> None:
+        """Finds out whether the search ended behind this worker's back; not again after one that it has seen end."""
+        word = None if self._done else self._last_word()
+        if word is not None:
+            with self._changed:
+                self.over = self.over or word
+                self._changed.notify_all()
 
     def _listen(self) -> None:
         """One attendance."""

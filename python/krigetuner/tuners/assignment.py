@@ -176,9 +176,11 @@ class Assignment:
             )
         return trial
 
-    def _report(self, worker: Worker, trial_id: str, step: int, metrics: Mapping[str, float], execution: int) -> None:
+    def _report(self, worker: Worker, trial_id: str, hyperparameters: Any, **told: Any) -> None:
         self._mine(worker, trial_id)
-        self._oracle.report(trial_id, step, metrics, execution)
+        if hyperparameters is not None:
+            self._update_space(worker, hyperparameters)
+        self._oracle.report(trial_id, **told)
 
     def _update_trial(self, worker: Worker, trial_id: str, metrics: Mapping[str, float], step: int) -> dict[str, Any]:
         self._mine(worker, trial_id)

@@ -92,7 +92,7 @@ class BaseTuner:
         if role.kind == "worker":
             from krigetuner.tuners.remote_oracle import follow_chief
 
-            follow_chief(self.oracle, role)
+            follow_chief(self.oracle, role, Path(self.project_dir))
             return
         place: dict[str, Any] = {"storage": storage, "durability": durability}  # an overridden one may know neither
         given = {name: value for name, value in place.items() if value is not None}
@@ -167,7 +167,7 @@ class BaseTuner:
         from krigetuner.tuners.chief import serve
 
         self.save()
-        serve(self.oracle, present_role(), progress)
+        serve(self.oracle, present_role(), progress, Path(self.project_dir))
 
     def _progress(self, fit_kwargs: Mapping[str, Any]) -> Progress:
         """The display of one search."""

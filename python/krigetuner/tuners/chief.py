@@ -10,10 +10,11 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from krigetuner.errors import KrigeTunerWarning
-from krigetuner.run import faults
+from krigetuner.run import faults, last_word
 from krigetuner.run.attendance import Attendance, Occupied, Worker
 from krigetuner.run.interrupts import Interrupts
 from krigetuner.run.link import PROTOCOL, WAIT_SECONDS
@@ -97,7 +98,7 @@ class Service:
         except Exception as error:
             self.work.judge(method, error)
             reply["error"] = faults.described(error)
-        if method != "report":
+        if method != "report" or arguments.get("hyperparameters") is not None:
             self._note_events()
         if self.work.over is not None:
             reply["over"], worker.told = self.work.over.told(), True
@@ -241,7 +242,7 @@ class Service:
                 self._changed.wait(min(left, 0.05))
 
 
-def serve(oracle: Oracle, role: Role, progress: Progress) -> str:
+def serve(oracle: Oracle, role: Role, progress: Progress, project: Path) -> str:
     """Serves the workers of one search until it is over, and returns the reason.
 
     Raises:
@@ -257,14 +258,16 @@ def serve(oracle: Oracle, role: Role, progress: Progress) -> str:
         )
     service = Service(oracle, role.worker_timeout / 2, progress)
     server = Server(role.address, role.token, service.answer, service.attend, role.worker_timeout / 2)
-    cut: list[str] = []
+    last_word.withdraw(project)
     with Interrupts() as interrupts:
         try:
             ending = service.until_over(interrupts)
+            last_word.leave(project, ending.told())
             service.until_told(role.worker_timeout)
         except BaseException as error:
             with interrupts.held():
                 cut = service.finish("interrupted", f"the chief was interrupted ({type(error).__name__})")
+                last_word.leave(project, {"kind": "interrupted", "reason": "the chief was interrupted"})
                 service.until_told(2.0)
             tell_interrupted(cut)
             raise

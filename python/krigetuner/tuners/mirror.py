@@ -6,6 +6,8 @@ import copy
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any, NoReturn
 
 from krigetuner.errors import SearchEnded, StoreError
@@ -13,6 +15,8 @@ from krigetuner.run import plain
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.link import Link
 from krigetuner.store import events as e
+from krigetuner.store.artifacts import DATABASE
+from krigetuner.store.database import DatabaseStore
 from krigetuner.store.replay import StudyState, fold
 from krigetuner.tuners.wire_forms import event_of, report_of
 
@@ -20,8 +24,9 @@ from krigetuner.tuners.wire_forms import event_of, report_of
 class MirrorStore:
     """The events that a chief has told, without those of single steps, which are asked for when somebody wants them."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, project: Path) -> None:
         self.link = link
+        self._project = project
         self.events: list[tuple[int, e.Event]] = []
 
     def append(self, event: e.Event) -> NoReturn:
@@ -43,19 +48,33 @@ class MirrorStore:
         return fold(self.events)
 
     def measurements(self, number: int | None = None) -> Iterator[e.TrialReported]:
-        """The reported steps of one trial, or of all, from the chief.
+        """The reported steps of one trial, or of all, from the chief, or from the database when the search is over.
 
         Raises:
-            StoreError: the search is over, and the chief gone.
+            StoreError: the search is over, and the database cannot be read from here.
         """
         try:
-            for wanted in range(int(self.link.call("count"))) if number is None else [number]:
-                yield from map(report_of, self.link.call("measurements", number=wanted))
-        except SearchEnded as error:
-            raise StoreError(
-                "history: expected a chief that has the metrics of the epochs, got none since the search is over; "
-                "call history() on the chief, or open the project once more without KERASTUNER_ORACLE_IP"
-            ) from error
+            wanted = range(int(self.link.call("count"))) if number is None else [number]
+            found = [report for n in wanted for report in self.link.call("measurements", number=n)]
+        except SearchEnded:
+            with closing(self._recorded()) as store:
+                yield from store.measurements(number)
+        else:
+            yield from map(report_of, found)
+
+    def _recorded(self) -> DatabaseStore:
+        """The database in the project directory, to be read."""
+        return DatabaseStore(self._project / DATABASE, read_only=True)
+
+    def recorded_state(self) -> StudyState:
+        """The study as the database in the project directory has it, for a worker that came when all was over.
+
+        Raises:
+            StoreError: it cannot be read from here.
+        """
+        with closing(self._recorded()) as store:
+            self.events = list(store.read(reports=False))
+            return store.state()
 
     def close(self) -> None:
         """Does nothing: the chief closes."""
@@ -69,8 +88,8 @@ class MirrorLedger(Ledger):
         space_changed: whether the space has changed since somebody reset it.
     """
 
-    def __init__(self, link: Link) -> None:
-        self._mirror = MirrorStore(link)
+    def __init__(self, link: Link, project: Path) -> None:
+        self._mirror = MirrorStore(link, project)
         super().__init__(self._mirror)
         self.changed: set[int] = set()
         self.space_changed = False
@@ -79,6 +98,12 @@ class MirrorLedger(Ledger):
     def follow(self, link: Link) -> None:
         """Hears another link from now on: that of the next search."""
         self._mirror.link = link
+
+    def read_recorded(self) -> None:
+        """Takes the state from the database instead of from the chief, who is gone."""
+        self._state = self._mirror.recorded_state()
+        self.changed, self.space_changed = set(self._state.trials), True
+        self._observed.forget()
 
     @property
     def state(self) -> StudyState:

@@ -12,11 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from krigetuner.errors import FatalError, MissingDependency, SearchEnded, TrialTaken
-from krigetuner.run import plain
+from krigetuner.errors import FatalError, MissingDependency, SearchEnded, StoreError, TrialTaken
+from krigetuner.run import last_word, plain
 from krigetuner.run.link import Link
 from krigetuner.run.observed import Placement
 from krigetuner.run.opening import objective_config
+from krigetuner.run.progress import note
 from krigetuner.run.role import Role
 from krigetuner.run.wire import Unreachable
 from krigetuner.space.parameters import deserialize
@@ -33,16 +34,17 @@ SHORT = 5.0
 """Seconds that a worker tries to reach its chief where it need not."""
 
 
-def follow_chief(oracle: Oracle, role: Role) -> None:
+def follow_chief(oracle: Oracle, role: Role, project: Path) -> None:
     """Makes an oracle the face of the one that the chief has; nothing goes over the network yet.
 
     Args:
         oracle: knows the part of the space that this process's code has defined.
         role: of this process.
+        project: the project directory, as this process sees it.
     """
     oracle.__class__ = _worker_class(type(oracle))
     if isinstance(oracle, WorkerOracle):
-        oracle._follow(role)
+        oracle._follow(role, project)
 
 
 def _worker_class(kind: type[Oracle]) -> Any:
@@ -53,16 +55,20 @@ def _worker_class(kind: type[Oracle]) -> Any:
 class WorkerOracle(Oracle):
     """The methods that travel; see `Oracle` for what they mean."""
 
-    def _follow(self, role: Role) -> None:
+    def _follow(self, role: Role, project: Path) -> None:
         """Prepares the link."""
-        self._role = role
+        self._role, self._project = role, project
         self._defined = space_data(self._definitions.recorder)
         self._held: set[str] = set()
         self._outbox: list[dict[str, Any]] = []
         self._faces: dict[str, Trial] = {}
         self._count = 0
-        self._link = Link(role, self._hello)
-        self._opened = self._mirror = MirrorLedger(self._link)
+        self._asked: dict[str, int] = {}
+        self._link = self._new_link()
+        self._opened = self._mirror = MirrorLedger(self._link, project)
+
+    def _new_link(self, done: str = "") -> Link:
+        return Link(self._role, self._hello, done, lambda: last_word.find(self._project))
 
     def _hello(self) -> dict[str, Any]:
         """What the chief is told of this process whenever it attends."""
@@ -182,6 +188,7 @@ class WorkerOracle(Oracle):
         trial.begin(trial.attempt)
         trial.hyperparameters = space_of(answer["hyperparameters"])
         self._held.add(trial_id)
+        self._asked = {trial_id: len(trial.hyperparameters.space)}
         return trial
 
     def _at_the_end(self) -> Trial:
@@ -200,12 +207,19 @@ class WorkerOracle(Oracle):
         """Has the chief record the metrics of one step; kept and sent later while the chief cannot be reached."""
         if self.should_report:
             numbers = plain.metrics(metrics)
-            self._outbox.append(
-                {"trial_id": trial_id, "step": int(step), "metrics": numbers, "execution": int(execution)}
-            )
+            told: dict[str, Any] = {"metrics": numbers, "step": int(step), "execution": int(execution)}
+            self._outbox.append({"trial_id": trial_id, **told, "hyperparameters": self._discovered(trial_id)})
             if self._link.connected or self._link.over is not None:
                 with suppress(Unreachable):
                     self._send_reports(SHORT)
+
+    def _discovered(self, trial_id: str) -> dict[str, Any] | None:
+        """The hyperparameters of a trial that asked for more than were known, so that others need not wait for them."""
+        trial = self._faces.get(trial_id)
+        if trial is None or not trial.looked_at or len(trial.hyperparameters.space) <= self._asked.get(trial_id, 0):
+            return None
+        self._asked[trial_id] = len(trial.hyperparameters.space)
+        return space_data(trial.hyperparameters)
 
     def _send_reports(self, patience: float | None = None) -> None:
         """Sends the reports that wait, in order."""
@@ -298,7 +312,7 @@ class WorkerOracle(Oracle):
     def _begin_search(self) -> None:
         """Attends the chief's search, and waits for the chief if need be."""
         if self._link.over is not None or self._link.closed:
-            self._link = Link(self._role, self._hello, self._link.run)
+            self._link = self._new_link(self._link.run)
             self._mirror.follow(self._link)
         try:
             self._link.await_news()
@@ -306,6 +320,10 @@ class WorkerOracle(Oracle):
             self._link.close()
             raise
         self.stop_reason = None
+        if self._link.over is not None and not self._link.run:
+            note("The search had ended before this worker reached the chief")
+            with suppress(StoreError):  # the project may lie elsewhere
+                self._mirror.read_recorded()
         self._take_news()
 
     def _pause(self, seconds: float) -> None:

@@ -131,15 +131,24 @@ def routes(model: Any) -> bool:
     """Whether metadata routing is enabled and the model hands metadata on to others."""
     if not _routing_enabled() or not hasattr(model, "get_metadata_routing"):
         return False
-    return type(model.get_metadata_routing()).__name__ == "MetadataRouter"
+    return hasattr(model.get_metadata_routing(), "route_params")
 
 
 def refused(target: Any, method: str) -> bool:
-    """Whether metadata routing is enabled and an estimator or scorer was told to do without weights."""
+    """Whether metadata routing is enabled and an estimator or scorer, or all in it, were told to do without weights.
+
+    Raises:
+        UnsetMetadataPassedError: something in it takes weights and was told neither.
+    """
     if not _routing_enabled() or not hasattr(target, "get_metadata_routing"):
         return False
-    request = getattr(target.get_metadata_routing(), method, None)
-    return getattr(request, "requests", {}).get(WEIGHT) is False
+    routing = target.get_metadata_routing()
+    if not routes(target):
+        return getattr(getattr(routing, method, None), "requests", {}).get(WEIGHT) is False
+    if not hasattr(routing, "consumes") or routing.consumes(method, [WEIGHT]):  # since scikit-learn 1.4
+        return False
+    routing.route_params(caller=method, params={WEIGHT: True})
+    return True
 
 
 def _routing_enabled() -> bool:

@@ -17,6 +17,7 @@ from krigetuner.adapters.sklearn_samples import sklearn_module
 from krigetuner.adapters.sklearn_scoring import Measures
 from krigetuner.errors import FatalTypeError, FatalValueError, KrigeTunerWarning, MissingDependency
 from krigetuner.run.progress import Progress
+from krigetuner.run.role import present_role
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial.objective import DefaultObjective
 from krigetuner.tuners.base_tuner import BaseTuner
@@ -140,7 +141,8 @@ class SklearnTuner(BaseTuner):
             except MissingDependency as error:
                 _warn(f"{error}. Without it the best model is there in this process only")
         super().search(X, y, sample_weight=sample_weight, groups=groups, **kwargs)
-        self._keep_best()
+        if present_role().kind != "worker":  # the chief does it for all
+            self._keep_best()
 
     def _progress(self, fit_kwargs: Mapping[str, Any]) -> Progress:
         return super()._progress(fit_kwargs if self._verbose is None else {**fit_kwargs, "verbose": self._verbose})

@@ -331,3 +331,24 @@ def test_no_warning_without_old_names(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         search(Calls(objective=kt.Objective("score", "max"), max_trials=2, hyperparameters=searched_space()), tmp_path)
+
+
+def test_trials_put_in_by_hand_are_learned_from() -> None:
+    hp = kt.HyperParameters()
+    hp.Float("x", 0.0, 1.0)
+    objective = kt.Objective("score", "max")
+    options: dict[str, Any] = {"max_trials": 8, "num_initial_points": 2, "seed": 1}
+    oracle = kt.oracles.BayesianOptimization(objective, hyperparameters=hp, **options)
+    told = kt.oracles.BayesianOptimization(objective, hyperparameters=hp.copy(), **options)
+    for i, x in enumerate((0.0, 0.35, 0.5, 0.9, 1.0)):
+        trial = Trial(hp.copy(), trial_id=f"mine_{i}", status="COMPLETED")
+        trial.hyperparameters.values["x"] = x
+        trial.score = -((x - 0.4) ** 2)
+        oracle.trials[trial.trial_id] = trial
+        told.add_observation({"x": x}, trial.score)
+    new = oracle.create_trial("t")
+    assert new.trial_id == "5"
+    assert new.hyperparameters.values == told.create_trial("t").hyperparameters.values
+    assert oracle.remaining_trials() == 2
+    assert [trial.trial_id for trial in oracle.get_best_trials(2)] == ["mine_1", "mine_2"]
+    assert list(oracle.results()["trial_id"]) == [f"mine_{i}" for i in range(5)] + ["5"]

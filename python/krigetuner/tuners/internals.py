@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from krigetuner.run.messages import Execution
 from krigetuner.search.randomness import generator
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial.history import Origin
+from krigetuner.trial.objective import Objective
+from krigetuner.trial.trial import TrialStatus
 
 if TYPE_CHECKING:
     from krigetuner.tuners.search_space import SearchSpace
@@ -23,7 +27,8 @@ class OracleInternals:
 
     Attributes:
         seed: of the search.
-        trials: every Trial by its id; ongoing_trials: those that run, by tuner id; start_order: ids as they began.
+        trials: every Trial by its id; ongoing_trials: those that run, by tuner id.
+        start_order, end_order: ids as they began and ended; objective: of the search.
         directory, project_name: where the project lies; None before it has a place.
     """
 
@@ -31,6 +36,8 @@ class OracleInternals:
     trials: dict[str, Trial]
     ongoing_trials: dict[str, Trial]
     start_order: list[str]
+    end_order: list[str]
+    objective: Objective
     directory: str | Path | None
     project_name: str | None
     _definitions: SearchSpace
@@ -101,6 +108,25 @@ class OracleInternals:
         self.trials[trial.trial_id] = self.ongoing_trials[tuner_id] = trial
         if trial.trial_id not in self.start_order:
             self.start_order.append(trial.trial_id)
+
+    def _take_in(self) -> None:
+        """Records the completed trials that somebody has put into `trials` by hand."""
+        state = self._ledger.state
+        if len(self.trials) == len(state.trials):
+            return
+        for trial in [t for t in self.trials.values() if t.trial_id not in state.numbers]:
+            if trial.status != TrialStatus.COMPLETED or trial.score is None or not math.isfinite(trial.score):
+                continue
+            values, metrics = dict(trial.hyperparameters.values), {self.objective.name: float(trial.score)}
+            record = self._ledger.asked(values, Origin("given"), trial_id=trial.trial_id)
+            step = int(trial.best_step or 0)
+            self._ledger.finished(
+                record.number, [Execution(metrics, step)], metrics, step, metrics[self.objective.name]
+            )
+            trial.number = record.number
+            self._remember(trial.trial_id, values)
+            self.start_order += [trial.trial_id] * (trial.trial_id not in self.start_order)
+            self.end_order += [trial.trial_id] * (trial.trial_id not in self.end_order)
 
     def _random_values(self) -> dict[str, Any] | None:
         """Random values that no trial has; None after more than `_max_collisions` draws in vain.

@@ -67,6 +67,7 @@ class Oracle(OracleStudy):
             return self.ongoing_trials[tuner_id]
         self.tuner_ids.add(tuner_id)
         self._settle_space()
+        self._take_in()
         reason = self._time_or_target()
         if reason:
             return self._no_trial(tuner_id, TrialStatus.STOPPED, reason)
@@ -185,7 +186,8 @@ class Oracle(OracleStudy):
 
         Args:
             trial: its status is "COMPLETED", "INVALID" (crashed; is run again as far as retries are left) or "FAILED";
-                `executions`, when not empty, are its results, else those given to `update_trial`.
+                `executions`, when not empty, are its results, else those given to `update_trial`. A trial that is
+                still "RUNNING" has completed if `update_trial` got its objective.
 
         Raises:
             RuntimeError: too many trials failed in a row, or hyperparameters are new that may not be; the result is
@@ -194,6 +196,8 @@ class Oracle(OracleStudy):
         """
         own = self.get_trial(trial.trial_id)
         own.take(trial)
+        if own.status == TrialStatus.RUNNING and own.metrics.exists(self.objective.name):
+            own.status = TrialStatus.COMPLETED
         if own.status not in (TrialStatus.COMPLETED, TrialStatus.INVALID, TrialStatus.FAILED):
             raise ValueError(
                 f"trial.status: expected 'COMPLETED', 'INVALID' or 'FAILED', got {own.status!r}; "

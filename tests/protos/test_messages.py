@@ -93,7 +93,7 @@ def test_a_condition_comes_back() -> None:
         again = conditions.Condition.from_proto(condition.to_proto())
         assert again == condition
         assert [type(v) for v in again.values] == [type(v) for v in values]  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="condition: expected one with a parent, got one of kind None"):
+    with pytest.raises(ValueError, match="Unrecognized condition: expected one with a parent, got None"):
         conditions.Condition.from_proto(get_proto().Condition())
 
 
@@ -145,7 +145,7 @@ def test_statuses() -> None:
 def test_what_no_message_can_hold() -> None:
     hp = space_in_scope()
     hp.values["deep"] = None
-    with pytest.raises(TypeError, match="expected a bool, an int, a float or a str, got None"):
+    with pytest.raises(ValueError, match="Unrecognized value type: expected a bool, an int, a float or a str, got None"):
         hp.to_proto()
 
 

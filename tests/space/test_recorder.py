@@ -136,7 +136,7 @@ def test_scope_errors() -> None:
     ):
         pass
     with (
-        pytest.raises(TypeError, match="can contain only `int`, `float`, `str`, or `bool`"),
+        pytest.raises(TypeError, match="Can contain only `int`, `float`, `str`, or `bool`"),
         hp.conditional_scope("z", [None]),
     ):
         pass

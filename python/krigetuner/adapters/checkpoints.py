@@ -47,16 +47,14 @@ class Checkpoints:
 
     def save_best(self, model: Any) -> None:
         """Saves the weights as the trial's best."""
-        with written_whole(self.best) as path:
-            model.save_weights(str(path))
+        _save_weights(model, self.best)
         self.save_build(model)
 
     def save_candidate(self, model: Any, step: int) -> None:
         """Saves the weights of a step before it is known whether it is the best."""
         for path, _ in self._candidates():
             path.unlink()
-        with written_whole(self.directory / f"{CANDIDATE}{int(step)}.weights.h5") as path:
-            model.save_weights(str(path))
+        _save_weights(model, self.directory / f"{CANDIDATE}{int(step)}.weights.h5")
         self.save_build(model)
 
     def settle(self, rejected: Callable[[int], bool]) -> None:
@@ -92,8 +90,9 @@ class Checkpoints:
         former = self._weights_files()
         self._count += 1
         weights = self.directory / f"training-{os.getpid()}-{self._count}.weights.h5"
-        with written_whole(weights) as path:
-            model.save_weights(str(path))
+        _save_weights(model, weights)
+        if not weights.exists():
+            return
         _write(self.state, {**state, "weights": weights.name, "build": _build_config(model), "is_best": best})
         for path in former:
             path.unlink(missing_ok=True)
@@ -155,8 +154,7 @@ class Checkpoints:
         """
         self.save_build(model)
         _write(self.directory / LAYOUT, {"layout": layout})
-        with written_whole(self.directory / LAST.format(execution)) as path:
-            model.save_weights(str(path))
+        _save_weights(model, self.directory / LAST.format(execution))
 
     def last(self, execution: int, layout: str = "") -> Path | None:
         """The weights with which an execution ended; None when they are not there, or belong to another layout."""
@@ -201,6 +199,12 @@ class Checkpoints:
 
     def _weights_files(self) -> list[Path]:
         return list(self.directory.glob("training-*.weights.h5"))
+
+
+def _save_weights(model: Any, path: Path) -> None:
+    """Saves weights; a model whose own `save_weights` writes nothing can be tuned, and has no weights to load."""
+    with written_whole(path, optional=True) as beside:
+        model.save_weights(str(beside))
 
 
 def _load(model: Any, weights: Path, build: Mapping[str, Any] | None) -> None:

@@ -27,13 +27,15 @@ def value_message(value: Any) -> Any:
     """A hyperparameter's value as a `Value`.
 
     Raises:
-        TypeError: it is no bool, int, float or str.
+        ValueError: it is no bool, int, float or str.
     """
     make = namespace()["Value"]
     for kind, field in ((bool, "boolean_value"), (int, "int_value"), (float, "float_value"), (str, "string_value")):
         if isinstance(value, kind):
             return make(**{field: value})
-    raise TypeError(f"value: expected a bool, an int, a float or a str, got {value!r}, which no message can hold")
+    raise ValueError(
+        f"Unrecognized value type: expected a bool, an int, a float or a str, got {value!r}, which no message can hold"
+    )
 
 
 def value_of(message: Any) -> Any:
@@ -57,7 +59,7 @@ def condition_config(message: Any) -> dict[str, Any]:
     """
     kind = message.WhichOneof("kind")
     if kind != "parent":
-        raise ValueError(f"condition: expected one with a parent, got one of kind {kind!r}; only parents are known")
+        raise ValueError(f"Unrecognized condition: expected one with a parent, got {kind!r}; only parents are known")
     values = [value_of(value) for value in message.parent.values]
     return {"class_name": "Parent", "config": {"name": message.parent.name, "values": values}}
 

@@ -107,7 +107,7 @@ def _standardise(name: str, values: list[Any]) -> list[Value]:
     if isinstance(first, float):
         return values
     raise TypeError(
-        f"parent_values: can contain only `int`, `float`, `str`, or `bool`, found values: {values} "
+        f"parent_values: Can contain only `int`, `float`, `str`, or `bool`, found values: {values} "
         f"with types: {type(first)} for parent {name!r}"
     )
 

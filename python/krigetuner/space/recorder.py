@@ -324,3 +324,14 @@ class HyperParameters:
                 "A conditional `HyperParameter` cannot have the same name as its parent. "
                 f"Found: {name} and parent_name: {name}; rename one of them"
             )
+
+
+def deserialize_any(config: Mapping[str, Any]) -> HyperParameters | HyperParameter:
+    """The parameter, or the whole space, that `serialize` described.
+
+    Raises:
+        ValueError: a class that is neither.
+    """
+    if config.get("class_name") == HyperParameters.__name__:
+        return HyperParameters.from_config(config["config"])
+    return deserialize(config)

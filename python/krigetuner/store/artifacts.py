@@ -58,10 +58,11 @@ def trial_directory(project: str | Path, trial_id: str, create: bool = False) ->
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
+def written_whole(path: str | Path, optional: bool = False) -> Iterator[Path]:
     """Gives a path beside `path` to write to; renamed to `path` at the end, removed when an exception leaves the block.
 
-    The temporary name keeps the endings of `path`, since some writers choose their format by it.
+    The temporary name keeps the endings of `path`, since some writers choose their format by it. `optional` allows that
+    nothing is written there.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +70,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     try:
         beside = folder / final.name
         yield beside
-        os.replace(beside, final)  # noqa: PTH105 - atomic where the file system can
+        if beside.exists() or not optional:
+            os.replace(beside, final)  # noqa: PTH105 - atomic where the file system can
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

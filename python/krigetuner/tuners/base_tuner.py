@@ -80,7 +80,7 @@ class BaseTuner:
             )
         self.oracle = oracle
         self.hypermodel = as_hypermodel(hypermodel)
-        self.directory = str(directory or ".")
+        self.directory: str | Path = directory or "."
         self.project_name = project_name or "untitled_project"
         self.tuner_id = getattr(self, "tuner_id", None) or tuner_id()
         self._open(overwrite, storage, durability)

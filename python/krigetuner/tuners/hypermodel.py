@@ -86,6 +86,6 @@ def as_hypermodel(hypermodel: Any) -> Any:
     if callable(hypermodel):
         return FunctionHyperModel(hypermodel)
     raise FatalValueError(
-        "hypermodel: expected a callable with signature `build(hp)` or an instance of `HyperModel`, got "
-        f"{hypermodel!r} of type {type(hypermodel).__name__}; pass a function that returns a compiled model"
+        "The `hypermodel` argument should be either a callable with signature `build(hp)` or an instance of "
+        f"`HyperModel`, got {hypermodel!r} of type {type(hypermodel).__name__}; pass a function that returns a compiled model"
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from krigetuner.space.parameters import Boolean, Choice, Fixed, Float, HyperParameter, Int, deserialize, serialize
+from krigetuner.space.parameters import Boolean, Choice, Fixed, Float, HyperParameter, Int, serialize
 from krigetuner.space.recorder import HyperParameters
+from krigetuner.space.recorder import deserialize_any as deserialize
 
 __all__ = [
     "Boolean",

@@ -334,6 +334,14 @@ def test_other_states_do_not_end_a_trial(status: Any) -> None:
         oracle.end_trial(trial)
 
 
+def test_a_running_trial_with_its_objective_has_completed() -> None:
+    oracle = random_oracle()
+    trial = oracle.create_trial("t")
+    oracle.update_trial(trial.trial_id, {"loss": 2.0})
+    oracle.end_trial(trial)
+    assert (oracle.get_trial(trial.trial_id).status, oracle.get_best_trials()[0].score) == ("COMPLETED", 2.0)
+
+
 def test_a_trial_that_is_over_takes_no_more() -> None:
     oracle = random_oracle()
     trial = finish(oracle, oracle.create_trial("t"), 1.0)

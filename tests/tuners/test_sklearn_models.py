@@ -98,6 +98,7 @@ sys.stdout.write("".join(map(str, tuner.get_best_models()[0].predict(X))))
 """
 
 
+@pytest.mark.slow
 def test_another_process_gets_the_same_model(tmp_path: Path) -> None:
     outputs = [
         subprocess.run(

@@ -141,6 +141,7 @@ class SklearnTuner(BaseTuner):
             except MissingDependency as error:
                 _warn(f"{error}. Without it the best model is there in this process only")
         super().search(X, y, sample_weight=sample_weight, groups=groups, **kwargs)
+        self._direct(self.oracle.trials.values())  # those that other processes ran, too
         if present_role().kind != "worker":  # the chief does it for all
             self._keep_best()
 

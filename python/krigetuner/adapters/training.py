@@ -36,7 +36,6 @@ class Training:
         epochs: step and metrics of each of its epochs so far, those before an interruption too.
         best: the objective's best value over all executions so far; None before the first.
         fits: how often the present execution has called `model.fit`.
-        pending: loads what a model that is not built yet starts from; None for nothing.
         continued: whether another trial may go on from this one, so that where it ends is saved.
     """
 
@@ -51,7 +50,6 @@ class Training:
         self.epochs: list[tuple[int, dict[str, float]]] = []
         self.best: float | None = None
         self.fits = 0
-        self.pending: Callable[[Any], None] | None = None
         self.continued = False
         self.after_epoch: Callable[[Mapping[str, Any]], None] | None = None
         self._finished: list[Any] = []
@@ -68,7 +66,7 @@ class Training:
             return None
         state = self.files.load_state()
         if state is not None and state.get("layout", "") != self.layout:
-            logger.warning("the folds of trial %s are others than before, it starts again", self.files.directory.name)
+            logger.warning("trial %s starts again: its trainings had other data before", self.files.directory.name)
             self.files.remove_state()
             self.files.remove_best()
             return None
@@ -111,9 +109,6 @@ class Training:
     def train_begin(self, model: Any) -> None:
         """A fit begins; the first one after an interruption goes on where it was cut."""
         self.fits += 1
-        pending, self.pending = self.pending, None
-        if pending is not None:
-            pending(model)
         if self.fits > 1:
             self._from = None
             self.files.remove_state()

@@ -69,6 +69,7 @@ class Hyperband(Tuner):
         self.seed = seed
         self._told = False
         self._restoring = False
+        self._at_once = True
         oracle = HyperbandOracle(
             objective=objective,
             max_epochs=max_epochs,
@@ -104,8 +105,8 @@ class Hyperband(Tuner):
         parent, first = budget.parent_of(values), int(values.get(budget.INITIAL_EPOCH, 0))
         if parent is not None and self._start(parent, training) is None:
             _warn(
-                f"trial {trial.trial_id}: expected the weights of trial {parent}, which it goes on from, in "
-                f"{self._files(parent).directory}, got no such file; it trains from its first epoch"
+                f"trial {trial.trial_id}: expected weights of trial {parent}, which it goes on from, in "
+                f"{self._files(parent).directory}, got none that can be loaded; it trains from its first epoch"
             )
             first = 0
         return {"epochs": int(values[budget.EPOCHS]), "initial_epoch": first}
@@ -122,9 +123,12 @@ class Hyperband(Tuner):
     def _start(self, parent: str, training: Training | None) -> Path | None:
         """The weights that an execution starts from; None when they are gone.
 
-        The best weights of a trial under cross-validation are of one fold, and have seen what others validate with.
+        The best weights of a trial under cross-validation are of one fold, and have seen what others validate with. A
+        model that only data can build cannot be given weights before it trains.
         """
         files, execution, layout = self._files(parent), 0, ""
+        if not self._at_once and not files.build.exists():
+            return None
         if training is not None:
             execution, layout = training.execution, training.layout
         last = files.last(execution, layout)
@@ -134,7 +138,10 @@ class Hyperband(Tuner):
         """One model, with the weights and the optimizer's state that a promoted trial goes on from."""
         model = super()._build_hypermodel(hp)
         parent, training = budget.parent_of(hp.values), self._training
-        if parent is None or self._restoring or not isinstance(model, adapter.keras_module().Model):
+        if not isinstance(model, adapter.keras_module().Model):
+            return model
+        self._at_once = bool(model.built)
+        if parent is None or self._restoring:
             return model
         weights, files = self._start(parent, training), self._files(parent)
         if weights is None:
@@ -144,25 +151,15 @@ class Hyperband(Tuner):
                 f"trial {parent}: expected the weights that its training ended with, got its best weights only; "
                 "the trial that was promoted goes on from these"
             )
-
-        def load(model: Any) -> None:
-            self._load_start(model, parent, weights)
-
-        if training is not None and not model.built and not files.build.exists():
-            training.pending = load  # its first fit builds it
-        else:
-            load(model)
-        return model
-
-    def _load_start(self, model: Any, parent: str, weights: Path) -> None:
         try:
             with adapter.in_scope(self.distribution_strategy):
-                self._files(parent).load(model, weights)
+                files.load(model, weights)
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(
                 f"{weights}: expected weights that fit the model of the promoted trial, got {error}; the model must be "
                 "built from the hyperparameters alone, and as it was when they were saved"
             ) from error
+        return model
 
     def load_model(self, trial: Trial) -> Any:
         """The trial's model with its own best weights, compiled; see `Tuner.load_model`."""

@@ -146,8 +146,7 @@ class HyperbandOracle(AlgorithmOracle):
 
     def get_state(self) -> dict[str, Any]:
         """The state in KerasTuner's layout; the brackets are those that are not complete."""
-        if not self._brackets:
-            self._note_brackets(self._search().brackets(self._ledger.history(self._definitions.space())))
+        self._note_brackets(self._search().brackets(self._ledger.history(self._definitions.space())))
         return {
             **super().get_state(),
             **{name: getattr(self, name) for name in (*OPTIONS, "min_epochs")},

@@ -1,0 +1,65 @@
+"""kill -9 in the middle of a rung: the search that goes on is the one that was never killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("keras")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras beside numpy 2
+SCRIPT = Path(__file__).with_name("hyperband_script.py")
+STEPS = 1  # of the optimizer in an epoch
+
+
+def start(directory: Path, log: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(directory), str(log)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+
+
+def lines(log: Path) -> list[tuple[int, int]]:
+    """Epoch, and the optimizer's steps before it, of every epoch that began."""
+    rows = log.read_text().split("\n")[:-1] if log.exists() else []
+    return [(int(epoch), int(steps)) for epoch, steps in (row.split() for row in rows)]
+
+
+@pytest.mark.slow
+def test_a_killed_bracket_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    from tests.faults.hyperband_script import search
+
+    log, killed = tmp_path / "log", tmp_path / "killed"
+    for begun in (3, 9):  # in round 0, and in the second epoch of the last round
+        process = start(killed, log)
+        while len(lines(log)) < begun:
+            assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=120)
+    process = start(killed, log)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    resumed: dict[str, Any] = json.loads(out)
+    undisturbed = search(tmp_path / "undisturbed")
+
+    assert [values for _, _, values in resumed["trials"]] == [values for _, _, values in undisturbed["trials"]]
+    assert {status for status, _, _ in resumed["trials"]} == {"COMPLETED"}
+    assert [attempt for _, attempt, _ in resumed["trials"]] == [0, 0, 1, 0, 0, 0, 1]
+    assert resumed["brackets"] == undisturbed["brackets"]
+    # the third trial began again (its first epoch was cut), the last one went on with its second epoch
+    assert [epoch for epoch, _ in lines(log)] == [0, 0, 0, 0, 0, 1, 1, 2, 3, 3]
+    assert [steps for _, steps in lines(log)] == [STEPS * epoch for epoch, _ in lines(log)]
+    assert resumed["epochs"] == pytest.approx(undisturbed["epochs"], rel=1e-4)
+    assert resumed["best"] == pytest.approx(undisturbed["best"], rel=1e-4)
+    assert not list(killed.rglob("last-*"))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.contracts.algorithm import RESULTS, AlgorithmContract, Conversation, mixed_space, spaces
 
 from krigetuner.search.grid_search import GridSearch
-from krigetuner.search.protocol import Algorithm, Done
+from krigetuner.search.protocol import Algorithm, Done, Wait
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Observation, Origin
@@ -86,3 +86,32 @@ def test_an_object_that_saw_a_longer_history_answers_as_a_new_one() -> None:
     talk.run([0.0], 6)
     short = History(talk.observations[:2])
     assert algorithm.ask(space, short, 1) == GridSearch().ask(space, short, 1)
+
+
+def test_a_trial_stands_for_the_values_of_what_it_did_not_ask_for() -> None:
+    hp = HyperParameters()
+    hp.Boolean("deep")
+    shallow = {"deep": False}
+    origin = Origin("grid")
+    first = Observation(0, shallow, "completed", 1.0, None, origin)
+    hp.Choice("layers", [1, 2])  # asked for by trials with deep=True alone, and without a condition
+    space = Space(hp.space)
+
+    def next_of(search: GridSearch, *observations: Observation) -> object:
+        answer = search.ask(space, History(observations, len(observations)))
+        return answer if isinstance(answer, Done | Wait) else dict(answer[0].values)
+
+    assert next_of(GridSearch(), first) == {"deep": True, "layers": 1}
+    assert next_of(GridSearch(["layers"]), first) == {"deep": False, "layers": 2}, "known before: it had the default"
+    given_elsewhere = Observation(0, shallow, "completed", 1.0, None, Origin("given"))
+    failed = Observation(0, shallow, "failed", None, None, origin)
+    for other in (given_elsewhere, failed):
+        assert next_of(GridSearch(), other) == {"deep": False, "layers": 2}
+
+    search = GridSearch()
+    deep = Observation(1, {"deep": True}, "running", None, None, origin)
+    assert isinstance(next_of(search, first, deep), Wait), "the running trial may not ask for it either"
+    ended = Observation(1, {"deep": True, "layers": 1}, "completed", 1.0, None, origin)
+    assert next_of(search, first, ended) == {"deep": True, "layers": 2}
+    last = Observation(2, {"deep": True, "layers": 2}, "completed", 1.0, None, origin)
+    assert isinstance(next_of(search, first, ended, last), Done)

@@ -4,28 +4,42 @@ The order is KerasTuner's: each parameter takes its default first and then the o
 registered last varies fastest; parameters of a branch vary only where the branch is active. The next suggestion is the
 first combination of the present space, in that order, that no trial has: nothing is saved, so a search that was stopped
 goes on where it was, and a space that grew meanwhile is completed.
+
+A parameter that only the code of some trials asks for (a plain `if`) is found late. A completed trial that did not ask
+for it would not have been another one with another of its values, so it stands for all of them, as in KerasTuner;
+while a trial runs, what it may come to stand for is held back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.seen import SeenConfigurations, nothing_left
 from krigetuner.space.space import Space
-from krigetuner.trial.history import History, Origin, Value
+from krigetuner.trial.history import History, Observation, Origin, Value
+
+Values = dict[str, Value]
+HELD = 4096
+"""At most so many combinations are held back; those after them wait too."""
 
 
 class GridSearch:
-    """Visits the combinations in order."""
+    """Visits the combinations in order.
+
+    Args:
+        known_before: names that were known before the first trial, so that a trial without one has its default.
+    """
 
     name = "grid"
 
-    def __init__(self) -> None:
+    def __init__(self, known_before: Collection[str] = ()) -> None:
+        self._known_before = frozenset(known_before)
         self._seen = SeenConfigurations()
         self._generation = -1
-        self._rest: Iterator[dict[str, Value]] = iter(())
-        self._ahead: list[tuple[str, dict[str, Value]]] = []
+        self._rest: Iterator[Values] = iter(())
+        self._ahead: list[tuple[str, Values]] = []
         self._listed = 0
 
     def ask(self, space: Space, history: History, count: int = 1) -> Answer:
@@ -33,15 +47,51 @@ class GridSearch:
         self._seen.update(space, history)
         if self._generation != self._seen.generation:
             self._generation, self._rest, self._ahead, self._listed = self._seen.generation, space.enumerate(), [], 0
-        self._ahead = [(key, values) for key, values in self._ahead if key not in self._seen]
-        while len(self._ahead) < count:
+        late = {p.name for p in space.parameters} - self._known_before
+        stood_for = _Partial(space, late, history.in_phase("completed"))
+        held = _Partial(space, late, history.in_phase("running"))
+        self._ahead = [
+            (key, values) for key, values in self._ahead if key not in self._seen and values not in stood_for
+        ]
+        chosen = [values for _, values in self._ahead if values not in held][:count]
+        while len(chosen) < count and len(self._ahead) < count + HELD:
             values = next(self._rest, None)
             if values is None:
                 break
             self._listed += 1
             key = self._seen.key(space, values)
-            if key not in self._seen:
+            if key not in self._seen and values not in stood_for:
                 self._ahead.append((key, values))
-        if not self._ahead:
+                if values not in held:
+                    chosen.append(values)
+        if not chosen:
             return nothing_left(history, f"all {self._listed} configurations of the grid have been tried")
-        return [Suggestion(dict(values), Origin(self.name)) for _, values in self._ahead[:count]]
+        return [Suggestion(dict(values), Origin(self.name)) for values in chosen]
+
+
+class _Partial:
+    """The combinations that agree with one of some trials in all that it asked for.
+
+    Args:
+        space: of the combinations.
+        late: names that a trial may be without.
+        trials: those without one of them that is active count, unless they were observed elsewhere.
+    """
+
+    def __init__(self, space: Space, late: Collection[str], trials: Collection[Observation]) -> None:
+        self._asked: dict[tuple[str, ...], set[tuple[Value, ...]]] = defaultdict(set)
+        if not late:
+            return
+        for trial in trials:
+            if trial.origin.algorithm == "given":  # nobody ran it: it asked for nothing
+                continue
+            full = space.complete(trial.values)
+            names = tuple(name for name in full if name in trial.values or name not in late)
+            if len(names) < len(full):
+                self._asked[names].add(tuple(full[name] for name in names))
+
+    def __contains__(self, values: Mapping[str, Value]) -> bool:
+        return any(
+            all(name in values for name in names) and tuple(values[name] for name in names) in asked
+            for names, asked in self._asked.items()
+        )

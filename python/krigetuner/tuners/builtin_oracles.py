@@ -109,7 +109,10 @@ class GridSearchOracle(AlgorithmOracle):
         )
 
     def _make_algorithm(self) -> Algorithm:
-        return GridSearch()
+        return GridSearch(self._definitions.known_before)
+
+    def _algorithm_key(self) -> Any:
+        return self._definitions.known_before
 
 
 class BayesianOptimizationOracle(AlgorithmOracle):

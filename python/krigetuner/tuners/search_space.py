@@ -28,6 +28,7 @@ class SearchSpace:
 
     Attributes:
         whole: whether all names are believed to be known; a tuner whose trials may bring up more says False.
+        known_before: names that the code had defined before the first trial of this run.
 
     Raises:
         ValueError: no hyperparameters were given although none may be added.
@@ -59,6 +60,7 @@ class SearchSpace:
         self._space = Space(())
         self.whole = bool(self.recorder.space)
         self._warned: set[str] = set()
+        self.known_before: frozenset[str] = frozenset()
 
     def space(self) -> Space:
         """The parameters as an algorithm sees them; the same object while they stay the same."""
@@ -183,6 +185,7 @@ class SearchSpace:
         if gone:
             self.recorder = self.recorder.without(gone)
         self.report()
+        self.known_before = frozenset(defined)
         return defined
 
     def warn_of_unknown(self, values: Mapping[str, Any]) -> None:

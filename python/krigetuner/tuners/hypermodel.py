@@ -87,5 +87,6 @@ def as_hypermodel(hypermodel: Any) -> Any:
         return FunctionHyperModel(hypermodel)
     raise FatalValueError(
         "The `hypermodel` argument should be either a callable with signature `build(hp)` or an instance of "
-        f"`HyperModel`, got {hypermodel!r} of type {type(hypermodel).__name__}; pass a function that returns a compiled model"
+        f"`HyperModel`, got {hypermodel!r} of type {type(hypermodel).__name__}; pass a function that returns a "
+        "compiled model"
     )

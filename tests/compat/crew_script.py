@@ -26,7 +26,7 @@ def run(trial: Any) -> float:
     (folder / f"{worker}-{trial.trial_id}").touch()
     if worker == "weak":
         os.kill(os.getpid(), signal.SIGKILL)
-    while not any(folder.glob("weak-*")):  # both take part
+    while trial.trial_id != "0" and not any(folder.glob("weak-*")):  # the weak one takes part too
         time.sleep(0.01)
     return float(x * x)
 

@@ -23,7 +23,7 @@ def crew(folder: Path, mode: str, *names: str) -> dict[str, tuple[int, str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         place = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free.getsockname()[1])}
-    place["KRIGETUNER_WORKER_TIMEOUT"] = "1"
+    place["KRIGETUNER_WORKER_TIMEOUT"] = "3"
     processes = {}
     for name in names:
         environment = {**os.environ, **place, "KERASTUNER_TUNER_ID": name}
@@ -34,6 +34,7 @@ def crew(folder: Path, mode: str, *names: str) -> dict[str, tuple[int, str]]:
     finally:
         for process in processes.values():
             process.kill()
+            process.communicate()
     return {name: (process.returncode, errors[name]) for name, process in processes.items()}
 
 
@@ -105,15 +106,9 @@ def test_b10_series_lists_and_sparse_matrices(data: tuple[Any, Any], tmp_path: P
     def build(hp: Any) -> Any:
         return LogisticRegression(C=hp.Float("C", 0.1, 1.0))
 
-    scores = [
-        tuned(tmp_path, build, *given).oracle.get_best_trials()[0].score
-        for given in (
-            (x, y),
-            (pandas.DataFrame(x), pandas.Series(y)),
-            (x.tolist(), y.tolist()),
-            (sparse.csr_matrix(x), y),
-        )
-    ]
+    frames, lists = (pandas.DataFrame(x), pandas.Series(y)), (x.tolist(), y.tolist())
+    tuners = [tuned(tmp_path, build, *given) for given in ((x, y), frames, lists, (sparse.csr_matrix(x), y))]
+    scores = [tuner.oracle.get_best_trials()[0].score for tuner in tuners]
     assert scores == pytest.approx([scores[0]] * 4)
 
 

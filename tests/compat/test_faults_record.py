@@ -1,4 +1,4 @@
-"""KerasTuner 1.4.8 loses or mangles what was recorded; ours does not. B1 ... B19 are lines of the list of its faults."""
+"""KerasTuner 1.4.8 loses or mangles what was recorded; ours does not. B1 ... B19 are lines of the list of faults."""
 
 from __future__ import annotations
 

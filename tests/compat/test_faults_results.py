@@ -1,4 +1,4 @@
-"""Results that KerasTuner 1.4.8 misreads, and errors that it raises late or loses; B5 ... B21 are lines of that list."""
+"""Results that KerasTuner 1.4.8 misreads, and errors that it raises late or loses: B5 ... B21 of the list of faults."""
 
 from __future__ import annotations
 

@@ -236,6 +236,11 @@ def test_end_trial_takes_the_old_arguments() -> None:
     with pytest.warns(DeprecationWarning, match=r"expected end_trial\(trial\)"):
         oracle.end_trial(trial.trial_id, "COMPLETED")
     assert (trial.status, trial.score, trial.best_step) == ("COMPLETED", 1.0, 3)
+    third = oracle.create_trial("t")
+    oracle.update_trial(third.trial_id, {"score": 2.0})
+    with pytest.warns(DeprecationWarning, match="expected end_trial"):
+        oracle.end_trial(third.trial_id, "COMPLETE")
+    assert (third.status, third.score) == ("COMPLETED", 2.0)
     second = oracle.create_trial("t")
     with pytest.warns(DeprecationWarning, match="expected end_trial"):
         oracle.end_trial(trial_id=second.trial_id, status="INVALID")

@@ -15,7 +15,7 @@ from krigetuner.run.progress import Progress, Shown, mode_for, show, tell_interr
 from krigetuner.run.role import is_chief_oracle, present_role, tuner_id
 from krigetuner.run.sequential import SequentialExecutor
 from krigetuner.store.artifacts import trial_directory
-from krigetuner.trial.trial import TrialRecord, TrialStatus
+from krigetuner.trial.trial import TrialRecord
 from krigetuner.tuners import summaries
 from krigetuner.tuners.discovery import discover
 from krigetuner.tuners.hypermodel import as_hypermodel
@@ -211,12 +211,7 @@ class BaseTuner:
         """Called before a trial runs."""
 
     def on_trial_end(self, trial: Trial) -> None:
-        """Called after a trial ran: records its end, then saves the tuner's state.
-
-        A trial that is still RUNNING, as in a `search` written for KerasTuner 1.0, has completed.
-        """
-        if trial.status == TrialStatus.RUNNING:
-            trial.status = TrialStatus.COMPLETED
+        """Called after a trial ran: records its end, then saves the tuner's state."""
         self.oracle.end_trial(trial)
         self.save()
 

@@ -48,5 +48,5 @@ def _ended_trial(oracle: Any, trial_id: str, status: str = "COMPLETED") -> Trial
         stacklevel=4,
     )
     trial: Trial = oracle.get_trial(trial_id)
-    trial.status = status
+    trial.status = "COMPLETED" if status == "COMPLETE" else status
     return trial

@@ -183,7 +183,7 @@ def test_an_interrupted_trial_goes_on_in_its_fold(
     with caplog.at_level(logging.WARNING):
         tuner.search(X, Y, epochs=2, callbacks=[Cut()], verbose=0)
     assert Cut.begun == ([0, 1, 0, 1] if changed else [1, 0, 1])
-    assert ("the folds of trial" in caplog.text) == changed
+    assert ("its trainings had other data" in caplog.text) == changed
     (trial,) = tuner.oracle.get_best_trials()
     expected = [min(losses(trial.hyperparameters["rate"], *fold)) for fold in splitter.split(X)]
     assert [e.metrics["val_loss"] for e in trial.executions] == pytest.approx(expected, rel=1e-5)
@@ -248,3 +248,31 @@ def test_the_argument_is_checked_by_the_constructor(make: Make) -> None:
     with pytest.raises(ValueError, match=r"cv: expected a number of folds of at least 2.*write KFold\(\.\.\.\)"):
         make(cv=ms.KFold)
     assert make(cv=None)._folding is None
+
+
+def test_a_cross_validation_by_hand_keeps_its_parts_apart(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ByHand(RandomSearch):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            found = []
+            for train, validation in ms.KFold(2).split(X):
+                held = (X[validation], Y[validation])
+                found += super().run_trial(trial, X[train], Y[train], validation_data=held, **kwargs)
+            return found
+
+    monkeypatch.setattr(checkpoints, "SHARE", 1e9)
+    monkeypatch.setattr(Cut, "begun", [])
+    monkeypatch.setattr(Cut, "end_at", 3)
+    tuner = make(cls=ByHand)
+    with pytest.raises(KeyboardInterrupt):
+        tuner.search(epochs=2, callbacks=[Cut()], verbose=0)  # in the second part
+    monkeypatch.setattr(Cut, "end_at", None)
+    tuner = make(cls=ByHand)
+    tuner.search(epochs=2, callbacks=[Cut()], verbose=0)
+    (trial,) = tuner.oracle.get_best_trials()
+    rate = trial.hyperparameters["rate"]
+    expected = [losses(rate, *fold) for fold in ms.KFold(2).split(X)]
+    assert [e.metrics["val_loss"] for e in trial.executions] == pytest.approx([min(e) for e in expected], rel=1e-5)
+    table = tuner.history()
+    last = table[table["attempt"] == 1]
+    assert last["val_loss"].tolist() == pytest.approx(np.ravel(expected).tolist(), rel=1e-5)
+    assert last["execution"].tolist() == [0, 0, 1, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ class TrialContext:
         number, attempt: of the job.
         execution: which of the trial's executions runs.
         seed: base of the seeds of this trial's training, None to leave every generator alone.
-        results: what the tuner's own `run_trial` returned in this attempt; a subclass's may have dropped it.
+        results: of the executions that the tuner's own `run_trial` has finished in this attempt; a subclass's may call
+            it several times, and may drop what it returns.
         by_hooks: whether epochs were reported by a loop that calls the tuner's hooks itself.
     """
 
@@ -34,7 +35,7 @@ class TrialContext:
     parent_directory: Path | None = None
     execution: int = 0
     seed: int | None = None
-    results: Any = None
+    results: list[Any] = field(default_factory=list)
     by_hooks: bool = False
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:

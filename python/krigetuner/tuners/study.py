@@ -113,14 +113,17 @@ class TunerStudy:
         updated = _last_update(trial, tuner.oracle.objective.name) != before
         if updated and (results is None or not context.by_hooks):
             way = "on_epoch_end()" if context.by_hooks else "self.oracle.update_trial(), which is deprecated"
-            _warn_of_old_style(f"got them through {way}; return them instead. What was returned is not used.")
+            _warn_of_old_style(
+                f"got them through {way}. Please remove the call and return them; what was returned is not used."
+            )
             return Outcome(())
-        if results is None and context.results is not None:
+        if results is None and context.results:
             _warn_of_old_style("got None; those of super().run_trial() are used, return them.")
             results = context.results
         found = executions(results, tuner.oracle.objective, f"{type(tuner).__name__}.run_trial()")
         if tuner.oracle._redefines("update_trial"):  # then what it makes of the results counts
-            tuner.oracle.update_trial(trial.trial_id, *scoring.averaged(found, tuner.oracle.objective))
+            metrics, step = scoring.averaged(found, tuner.oracle.objective)
+            tuner.oracle.update_trial(trial.trial_id, metrics, step=step)
             return Outcome(())
         return Outcome(found)
 

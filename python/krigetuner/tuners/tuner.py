@@ -167,15 +167,20 @@ class Tuner(BaseTuner):
         originals = kwargs.pop("callbacks", [])
         folds, context = split_folds(self._folding, args, kwargs), present_context()
         files = self._files(trial.trial_id)
-        training = self._training = Training(self.oracle.objective, files, context, folds.digest)
+        before = (
+            0 if context is None else len(context.results)
+        )  # a subclass may call this for several parts of the data
+        layout = f"{folds.digest}+{before}" if before else folds.digest
+        training = self._training = Training(self.oracle.objective, files, context, layout)
         results = training.finished()
         try:
-            for execution in range(len(results), self.executions_per_trial * len(folds)):
+            for count in range(len(results), self.executions_per_trial * len(folds)):
+                execution = before + count
                 callbacks = self._deepcopy_callbacks(originals)
                 training.begin(execution, list(callbacks))
                 self._configure_tensorboard_dir(callbacks, trial, execution)
                 callbacks += Hooks(self, trial, training).callbacks()
-                own, named = folds.arguments(execution % len(folds))
+                own, named = folds.arguments(count % len(folds))
                 named |= {**self._budget(trial, training, named), "callbacks": callbacks}
                 result = self._build_and_fit_model(trial, *own, **named)
                 executions(result, self.oracle.objective, "HyperModel.fit()")
@@ -190,7 +195,7 @@ class Tuner(BaseTuner):
         finally:
             self._training = None
         if context is not None:
-            context.results = results
+            context.results += results
         return results
 
     def _budget(self, trial: Trial, training: Training, kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -145,7 +145,9 @@ def test_statuses() -> None:
 def test_what_no_message_can_hold() -> None:
     hp = space_in_scope()
     hp.values["deep"] = None
-    with pytest.raises(ValueError, match="Unrecognized value type: expected a bool, an int, a float or a str, got None"):
+    with pytest.raises(
+        ValueError, match="Unrecognized value type: expected a bool, an int, a float or a str, got None"
+    ):
         hp.to_proto()
 
 

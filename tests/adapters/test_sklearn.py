@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from krigetuner.adapters import sklearn as adapter
-from krigetuner.adapters.sklearn_samples import Samples, checked_cv, digest, samples, splits
+from krigetuner.adapters.sklearn_samples import Samples, digest, samples, splits, splitter_of
 from krigetuner.errors import FatalTypeError
 
 X = np.arange(24.0).reshape(12, 2)
@@ -186,6 +186,8 @@ def listed(folds: Any) -> list[tuple[list[int], list[int]]]:
     [
         (None, None, KFold(5, shuffle=True, random_state=1)),
         (KFold(3), None, KFold(3)),
+        (KFold(3, shuffle=True), None, KFold(3, shuffle=True, random_state=1)),
+        (KFold(3, shuffle=True, random_state=7), None, KFold(3, shuffle=True, random_state=7)),
         (TimeSeriesSplit(3), None, TimeSeriesSplit(3)),
         (GroupKFold(3), np.arange(12) % 4, GroupKFold(3)),
         (4, None, StratifiedKFold(4)),
@@ -193,7 +195,7 @@ def listed(folds: Any) -> list[tuple[list[int], list[int]]]:
     ],
 )
 def test_folds_are_scikit_learns(cv: Any, groups: Any, reference: Any) -> None:
-    found = splits(checked_cv(cv), samples(X, Y, None, groups), classifier=True)
+    found = splits(splitter_of(cv), samples(X, Y, None, groups), classifier=True)
     assert listed(found) == listed(reference.split(X, Y, groups))
     if isinstance(cv, int):
         assert listed(splits(cv, samples(X, Y), classifier=False)) == listed(KFold(cv).split(X, Y))
@@ -201,7 +203,7 @@ def test_folds_are_scikit_learns(cv: Any, groups: Any, reference: Any) -> None:
 
 def test_folds_given_as_numbers_or_masks() -> None:
     given = (([0, 1, 2], [3, 4]), (np.arange(12) < 3, np.arange(12) > 9))
-    cv = checked_cv(pair for pair in given)  # a generator can be read once, a search reads it for every trial
+    cv = splitter_of(pair for pair in given)  # a generator can be read once, a search reads it for every trial
     for _ in range(2):
         assert listed(splits(cv, samples(X, Y), False)) == [([0, 1, 2], [3, 4]), ([0, 1, 2], [10, 11])]
 
@@ -209,7 +211,7 @@ def test_folds_given_as_numbers_or_masks() -> None:
 @pytest.mark.parametrize("cv", [0, 1, -3, True, "5", 2.5, KFold, [], [1, 2], [[0, 1, 2]]])
 def test_what_is_no_splitter(cv: Any) -> None:
     with pytest.raises(ValueError, match="cv: expected"):
-        checked_cv(cv)
+        splitter_of(cv)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_what_is_no_splitter(cv: Any) -> None:
 )
 def test_data_that_cannot_be_split(cv: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        splits(checked_cv(cv), samples(X, Y), False)
+        splits(splitter_of(cv), samples(X, Y), False)
 
 
 def test_the_digest_tells_folds_and_names_apart() -> None:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -203,17 +205,34 @@ def test_an_own_save_model_gets_a_model_of_every_trial(tmp_path: Path, opened: l
 def test_an_own_run_trial_that_saves_its_model(tmp_path: Path, opened: list[SklearnTuner]) -> None:
     class Own(SklearnTuner):
         def run_trial(self, trial: Any, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Any:
-            results = super().run_trial(trial, X, y, sample_weight, groups)
-            model = self.hypermodel.build(trial.hyperparameters).fit(X[:50], y[:50])
+            scores = []
+            for train, test in self.cv.split(X, y):
+                model = self.hypermodel.build(trial.hyperparameters).fit(X[train], y[train])
+                scores.append(self.scoring(model, X[test], y[test], sample_weight=None))
             self.save_model(trial.trial_id, model)
-            return {**results, "size": 50}
+            return {"score": np.mean(scores), "size": len(train)}
 
-    tuner = tuner_of(tmp_path, opened, kind=Own)
+    def build(hp: Any) -> Any:
+        return Unknown(C=hp.Float("C", 0.1, 1.0))
+
+    tuner = tuner_of(tmp_path, opened, build, Own, scoring=make_scorer(accuracy_score))
     tuner.search(X, Y, verbose=0)
     best = tuner.oracle.get_best_trials()[0]
-    assert best.metrics.get_last_value("size") == 50
-    expected = LogisticRegression(C=best.hyperparameters.get("C")).fit(X[:50], Y[:50])
+    assert best.metrics.get_last_value("size") == 48
+    train = list(KFold(5, shuffle=True, random_state=1).split(X))[-1][0]  # the last fold's, as it was saved
+    expected = LogisticRegression(C=best.hyperparameters.get("C")).fit(X[train], Y[train])
     np.testing.assert_array_equal(tuner.get_best_models()[0].coef_, expected.coef_)
+
+
+def test_a_run_trial_that_adds_to_the_results(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+    class Adding(SklearnTuner):
+        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+            return {**super().run_trial(trial, *args, **kwargs), "size": 1}
+
+    tuner = tuner_of(tmp_path, opened, kind=Adding)
+    tuner.search(X, Y, verbose=0)
+    assert tuner.oracle.get_best_trials()[0].metrics.get_last_value("size") == 1
+    assert tuner.get_best_models()[0].n_features_in_ == 3
 
 
 def test_a_trial_that_was_cut_short_goes_on_behind_its_last_fold(

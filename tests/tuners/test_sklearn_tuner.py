@@ -216,7 +216,7 @@ def test_a_hypermodel_object_and_estimators_without_a_target(make: Make) -> None
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"cv": 1}, ValueError, "cv: expected a splitter"),
+        ({"cv": 1}, ValueError, "cv: expected a number of folds"),
         ({"scoring": "no"}, ValueError, "scoring: expected the name"),
         ({"metrics": [1]}, ValueError, "metrics: expected functions"),
         ({"model_format": "pickle"}, ValueError, "model_format: expected"),

@@ -12,7 +12,7 @@ from krigetuner.adapters import sklearn as adapter
 from krigetuner.adapters.context import TrialContext
 from krigetuner.adapters.fold_means import FoldMeans, numbers
 from krigetuner.adapters.kept_folds import KeptFolds
-from krigetuner.adapters.sklearn_samples import Samples, Split, checked_cv, digest, samples, splits
+from krigetuner.adapters.sklearn_samples import Samples, Split, digest, samples, splits, splitter_of
 from krigetuner.adapters.sklearn_scoring import Measures
 from krigetuner.errors import FatalValueError, KrigeTunerWarning, StoreError
 
@@ -25,7 +25,7 @@ class CrossValidation:
     """Folds of one data set, and what is measured on them.
 
     Args:
-        cv: see `checked_cv`.
+        cv: see `splitter_of`.
         measures: the score and the metrics.
 
     Attributes:
@@ -33,7 +33,7 @@ class CrossValidation:
     """
 
     def __init__(self, cv: Any, measures: Measures) -> None:
-        self.cv = checked_cv(cv)
+        self.cv = splitter_of(cv)
         self.measures = measures
         self.data: Samples | None = None
         self._given: tuple[Any, ...] = ()

@@ -168,7 +168,7 @@ def _pairs(cv: Any, x: Any, y: Any, groups: Any, n: int) -> list[tuple[Any, Any]
     """What the splitter gives for the data."""
     if isinstance(cv, list):
         return cv
-    splitter = _k_fold(cv) if isinstance(cv, int) else _repeatable(cv)
+    splitter = _k_fold(cv) if isinstance(cv, int) else repeatable(cv)
     single = [part for _, part in parts(x, "x")]
     plain = len(single) == 1 and (isinstance(single[0], np.ndarray) or hasattr(single[0], "iloc"))
     rows = single[0] if plain else np.zeros((n, 1))
@@ -191,7 +191,7 @@ def _k_fold(count: int) -> Any:
     return KFold(count, shuffle=True, random_state=RANDOM_STATE)
 
 
-def _repeatable(splitter: Any) -> Any:
+def repeatable(splitter: Any) -> Any:
     """A splitter that gives the same folds at each call."""
     own = copy.copy(splitter)
     state = getattr(own, "random_state", 0)

@@ -108,6 +108,11 @@ def load(directory: Path, model_format: ModelFormat, trusted: Iterable[str]) -> 
     return io.load(path, trusted=found)
 
 
+def untrusted_types(path: Path) -> list[str]:
+    """Full names of the types in a file of skops that nobody trusts yet; none in a file of another format."""
+    return list(skops_io().get_untrusted_types(file=path)) if path.suffix == ".skops" else []
+
+
 def _absent(path: Path) -> str:
     there = [name for name in OTHERS if (path.parent / name).exists()]
     message = f"load_model: expected the model of the trial in {path}, got no such file; search(X, y) fits it again"

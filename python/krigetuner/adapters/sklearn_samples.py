@@ -8,13 +8,14 @@ y   (n,) or (n, outputs), or None for estimators that have no target
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from krigetuner.adapters.folds import RANDOM_STATE, checked_cv, repeatable
 from krigetuner.errors import MissingDependency
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -92,47 +93,29 @@ def samples(x: Any, y: Any, weight: Any = None, groups: Any = None) -> Samples:
     return Samples(x, y, weight, groups)
 
 
-def checked_cv(cv: Any) -> Any:
+def splitter_of(cv: Any) -> Any:
     """The splitter that is meant, or a number of folds; five shuffled folds for None, as in KerasTuner.
 
     Args:
-        cv: a scikit-learn splitter, a number of folds of at least 2 (stratified for classifiers, in order), or an
-            iterable of pairs of row numbers, which is read here.
+        cv: a scikit-learn splitter, which gets a `random_state` when it shuffles without one; a number of folds of at
+            least 2 (stratified for classifiers, in order); or an iterable of pairs of row numbers, which is read here.
 
     Raises:
         ValueError: it is none of them.
     """
-    if cv is None:
+    checked = checked_cv(cv)
+    if checked is None:
         from sklearn.model_selection import KFold
 
-        return KFold(5, shuffle=True, random_state=1)
-    if isinstance(cv, int | np.integer) and not isinstance(cv, bool) and cv >= 2:
-        return int(cv)
-    if not isinstance(cv, str | type):
-        if hasattr(cv, "split"):
-            return cv
-        if isinstance(cv, Iterable):
-            return _splitter_of(list(cv), cv)
-    hint = f"; write {cv.__name__}()" if isinstance(cv, type) else ""
-    raise ValueError(
-        "cv: expected a splitter such as KFold(5), a number of folds of at least 2, or an iterable of (train, test) "
-        f"row numbers, got {cv!r:.200}{hint}"
-    )
-
-
-def _splitter_of(pairs: list[Any], given: Any) -> Any:
-    from sklearn.model_selection import check_cv
-
-    if not pairs or any(not isinstance(p, Sequence) or len(p) != 2 for p in pairs):
-        raise ValueError(f"cv: expected pairs of row numbers (train, test), at least one, got {given!r:.200}")
-    return check_cv(pairs)
+        return KFold(5, shuffle=True, random_state=RANDOM_STATE)
+    return repeatable(checked) if hasattr(checked, "split") else checked
 
 
 def splits(cv: Any, data: Samples, classifier: bool) -> list[Split]:
     """The folds of the data.
 
     Args:
-        cv: as `checked_cv` gave it.
+        cv: as `splitter_of` gave it.
         data: of the search; groups are handed to the splitter when there are any.
         classifier: whether a plain number of folds means stratified ones.
 

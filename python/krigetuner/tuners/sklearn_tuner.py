@@ -74,7 +74,7 @@ class SklearnTuner(BaseTuner):
         self.model_format = files.checked_format(model_format)
         self.trusted = trusted
         self._models: dict[str, Any] = {}
-        self._saved: set[str] = set()
+        self._saved: dict[str, list[str]] = {}
         self._saving: str | None = None
         self._verbose: Any = None
         if isinstance(oracle, Oracle):
@@ -233,9 +233,9 @@ class SklearnTuner(BaseTuner):
         Raises:
             MissingDependency: skops is not installed, and `model_format` is "skops".
         """
-        files.save(model, trial_directory(self.project_dir, trial_id, create=True), self.model_format)
+        path = files.save(model, trial_directory(self.project_dir, trial_id, create=True), self.model_format)
         if self._saving is None:
-            self._saved.add(trial_id)
+            self._saved[trial_id] = files.untrusted_types(path)  # ours, so that this process reads them back
 
     def load_model(self, trial: Trial) -> Any:
         """The trial's model: in the process that searched fitted on all of the data, else as it was stored.
@@ -247,7 +247,8 @@ class SklearnTuner(BaseTuner):
         """
         if self._refits(trial):
             return self._refitted(trial)
-        return files.load(trial_directory(self.project_dir, trial.trial_id), self.model_format, self.trusted)
+        trusted = [*self.trusted, *self._saved.get(trial.trial_id, [])]
+        return files.load(trial_directory(self.project_dir, trial.trial_id), self.model_format, trusted)
 
 
 def _warn(message: str) -> None:

@@ -19,9 +19,9 @@ def validate_trial_results(results: Any, objective: Objective, func_name: str) -
     executions(results, objective, func_name)
 
 
-def convert_to_metrics_dict(results: Any, objective: Objective) -> dict[str, float]:
+def convert_to_metrics_dict(results: Any, objective: Objective, func_name: str = SOURCE) -> dict[str, float]:
     """The metrics that results stand for, averaged over executions; a History's are those of its best epoch."""
-    return dict(policy.judge(executions(results, objective, SOURCE), objective).metrics)
+    return dict(policy.judge(executions(results, objective, func_name), objective).metrics)
 
 
 def get_best_step(results: Any, objective: Objective) -> int:

@@ -131,11 +131,6 @@ class Checkpoints:
         """Puts the weights and the optimizer's variables of `state` into a model."""
         _load(model, self.directory / state["weights"], state.get("build"))
 
-    @property
-    def of_keras_2(self) -> bool:
-        """Whether KerasTuner has saved weights here in TensorFlow's format, which Keras 3 cannot read."""
-        return next(self.directory.rglob("checkpoint.index"), None) is not None
-
     def load_best(self, model: Any) -> None:
         """Puts the trial's best weights into a model.
 
@@ -153,15 +148,19 @@ class Checkpoints:
             layout: of the executions, see `Training`; another one cannot go on from here.
         """
         self.save_build(model)
-        _write(self.directory / LAYOUT, {"layout": layout})
+        _write(self.directory / LAYOUT, {**self._layouts(), str(execution): layout})
         _save_weights(model, self.directory / LAST.format(execution))
 
     def last(self, execution: int, layout: str = "") -> Path | None:
         """The weights with which an execution ended; None when they are not there, or belong to another layout."""
-        path, known = self.directory / LAST.format(execution), self.directory / LAYOUT
-        if not path.exists() or not known.exists():
-            return None
-        return path if json.loads(known.read_text(encoding="utf-8"))["layout"] == layout else None
+        path = self.directory / LAST.format(execution)
+        return path if path.exists() and self._layouts().get(str(execution)) == layout else None
+
+    def _layouts(self) -> dict[str, str]:
+        """The layout of each execution whose last weights were saved."""
+        path = self.directory / LAYOUT
+        found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return found
 
     def load(self, model: Any, weights: Path) -> None:
         """Puts weights of this trial, and the optimizer's variables with them, into a model.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from krigetuner.adapters import keras as adapter
+from krigetuner.adapters import keras_2_weights
 from krigetuner.adapters.checkpoints import Checkpoints
 from krigetuner.adapters.context import present_context
 from krigetuner.adapters.fit_source import history_keywords
@@ -281,12 +282,11 @@ class Tuner(BaseTuner):
             FileNotFoundError: they were not saved or not kept; an untrained model is never returned.
         """
         files, _ = self._settled(trial.trial_id)
-        if not files.best.exists() and files.of_keras_2:
-            raise FileNotFoundError(
-                f"load_model: expected the weights of trial {trial.trial_id} in {files.best}, got those that Keras 2 "
-                "saved in TensorFlow's format, which Keras 3 cannot read; convert them with Keras 2 (load_weights, "
-                "then save_weights to that name), or train the model again with trial.hyperparameters"
-            )
+        older = None if files.best.exists() else keras_2_weights.find(files.directory, int(trial.best_step or 0))
+        if older is not None:
+            model = self._try_build(trial.hyperparameters)
+            keras_2_weights.load(model, older)
+            return model
         if not files.best.exists():
             raise FileNotFoundError(
                 f"load_model: expected the weights of trial {trial.trial_id} in {files.best}, got no such file; "
@@ -312,7 +312,9 @@ class Tuner(BaseTuner):
         if self._kept is None:
             self._kept = {state.trials[number].trial_id for number in state.ended}
         ended, outside = {TrialStatus.COMPLETED, TrialStatus.FAILED}, self.oracle._placement().outside
-        for other in (self._kept | {trial_id}) - needed - foreign_trials(state.saved):
+        parent = state.trials[state.numbers[trial_id]].origin.parent
+        ours = {trial_id, trial_id if parent is None else parent}
+        for other in (self._kept | ours) - needed - foreign_trials(state.saved):
             number = state.numbers[other]
             if state.trials[number].status in ended and number not in outside:  # those may lie inside again
                 self._files(other).remove_last()

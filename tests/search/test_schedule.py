@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +100,13 @@ def test_the_description_has_the_numbers() -> None:
         "bracket 0: 3 to epoch 9",
     ]
     assert "without end" in Schedule(9, 3, math.inf).describe()[0]
+
+
+def test_the_manual_has_the_numbers() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "hyperband.md").read_text()
+    rows = re.findall(r"^\| (\d+), (\d+)[^|]*\| (\d+) \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    assert len(rows) == 5
+    for max_epochs, factor, *numbers in rows:
+        schedule = Schedule(int(max_epochs), int(factor))
+        assert [int(n) for n in numbers] == [schedule.brackets, schedule.trials, schedule.trained_epochs]
+    assert "\n".join(Schedule(9, 3).describe()) in text

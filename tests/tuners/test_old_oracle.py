@@ -276,6 +276,42 @@ def test_trials_of_ones_own_making_are_recorded(tmp_path: Path) -> None:
     assert [trial.score for trial in again.oracle.get_best_trials(3)] == [3.0, 2.0, 1.0]
 
 
+class OldEnd(kt.oracles.RandomSearch):
+    """Keeps the book itself, with the old arguments; nothing here calls the base class."""
+
+    ended: tuple[str, str] | None = None
+
+    def end_trial(self, trial_id: str, status: str = "COMPLETED") -> None:  # type: ignore[override]
+        self.ended = trial_id, status
+
+
+class LockedOldEnd(OldEnd):
+    """The same, decorated."""
+
+    @kt.synchronized
+    def end_trial(self, trial_id: str, status: str = "COMPLETED") -> None:  # type: ignore[override]
+        self.ended = trial_id, status
+
+
+class SilentEnd(kt.oracles.RandomSearch):
+    """Takes the trial, and does not call the base class."""
+
+    ended: tuple[str, str] | None = None
+
+    def end_trial(self, trial: Trial) -> None:
+        self.ended = trial.trial_id, trial.status
+
+
+@pytest.mark.filterwarnings("ignore:(OldEnd|LockedOldEnd).end_trial:DeprecationWarning")
+@pytest.mark.parametrize("kind", [OldEnd, LockedOldEnd, SilentEnd])
+def test_an_end_trial_that_does_not_call_its_base(kind: Any, tmp_path: Path) -> None:
+    oracle = kind(kt.Objective("score", "max"), max_trials=2, hyperparameters=searched_space())
+    search(oracle, tmp_path)
+    assert oracle.ended == ("1", "COMPLETED")
+    assert [trial.status for trial in oracle.trials.values()] == ["COMPLETED"] * 2
+    assert len(oracle.results()["score"].dropna()) == 2
+
+
 class OwnLoop(Counting):
     """A search written for KerasTuner 1.0: it runs the trials itself."""
 

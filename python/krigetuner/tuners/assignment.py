@@ -13,7 +13,7 @@ from typing import Any
 
 from krigetuner.errors import SearchEnded, StoreError, TrialTaken
 from krigetuner.run.attendance import Attendance, Worker
-from krigetuner.run.progress import Progress
+from krigetuner.run.board import Board
 from krigetuner.trial.trial import TrialRecord, TrialStatus
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
@@ -52,15 +52,15 @@ class Assignment:
         oracle: that decides and records.
         workers: who is there.
         patience: seconds that the trials which ran when the chief was killed wait for their workers.
-        progress: where news are shown.
+        board: where news are shown.
 
     Attributes:
         over: how the search ended; None while it goes on.
         changes: counts what may give somebody who waits a trial.
     """
 
-    def __init__(self, oracle: Oracle, workers: Attendance, patience: float, progress: Progress) -> None:
-        self._oracle, self._workers, self._progress = oracle, workers, progress
+    def __init__(self, oracle: Oracle, workers: Attendance, patience: float, board: Board) -> None:
+        self._oracle, self._workers, self._board = oracle, workers, board
         self._holders: dict[str, str] = {}
         self._losses: dict[str, int] = {}
         self.over: Ending | None = None
@@ -142,10 +142,16 @@ class Assignment:
             self.finish("done", self._oracle.stop_reason or trial.message or "the oracle stopped the search")
         if trial.status != TrialStatus.RUNNING:
             return self._nothing(trial.message, trial.status)
+        self._begun(trial, worker)
+        return self._described(trial)
+
+    def _begun(self, trial: Trial, worker: Worker) -> None:
+        """Notes who runs a trial now."""
         self._holders[trial.trial_id] = worker.session
         self._reserved.discard(trial.trial_id)
         self.changes += 1
-        return self._described(trial)
+        values = trial.hyperparameters.values
+        self._board.started(trial.trial_id, worker.tuner_id, values, self._oracle._planned_trials())
 
     def _shared(self, worker: Worker, tuner_id: str) -> dict[str, Any]:
         """The trial that the reporting process of the same name runs; one that was not given to this process yet."""
@@ -181,12 +187,13 @@ class Assignment:
         if hyperparameters is not None:
             self._update_space(worker, hyperparameters)
         self._oracle.report(trial_id, **told)
+        self._board.reported(trial_id, told["step"], told["metrics"])
 
     def _update_trial(self, worker: Worker, trial_id: str, metrics: Mapping[str, float], step: int) -> dict[str, Any]:
         self._mine(worker, trial_id)
-        trial = self._oracle.update_trial(trial_id, metrics, step)
+        self._oracle.update_trial(trial_id, metrics, step=step)  # of the user's own, it may return anything
         self.changes += 1
-        return {"status": trial.status}
+        return {"status": self._oracle.get_trial(trial_id).status}
 
     def _end_trial(self, worker: Worker, trial_id: str, **result: Any) -> None:
         if self._recorded_before(worker, trial_id):
@@ -194,7 +201,7 @@ class Assignment:
         trial = self._mine(worker, trial_id)
         self._take(trial, **result)
         try:
-            self._oracle.end_trial(trial)
+            self._oracle._conclude(trial)
         finally:
             self._released(trial_id)
 
@@ -227,6 +234,12 @@ class Assignment:
         if all(trial.trial_id != trial_id for trial in self._oracle.ongoing_trials.values()):
             self._holders.pop(trial_id, None)
         self.changes += 1
+        if self._board.progress.mode != "silent":
+            for best in self._oracle.get_best_trials(1):
+                self._board.progress.best(best.score, best.trial_id, best.hyperparameters.values)
+        state = self._oracle._ledger.state
+        record = state.trials[state.numbers[trial_id]]
+        self._board.ended(trial_id, record.status, record.score, record.message)
 
     # --- what else workers ask for
 
@@ -269,9 +282,7 @@ class Assignment:
             record = state.trials.get(state.numbers.get(trial_id, -1))
             if record is not None and record.number in state.waiting and record.status == TrialStatus.INTERRUPTED:
                 self._oracle._start(record, record.worker or worker.tuner_id)
-                self._holders[trial_id] = worker.session
-                self._reserved.discard(trial_id)
-                self.changes += 1
+                self._begun(self._oracle.get_trial(trial_id), worker)
 
     def seconds_reserved(self) -> float | None:
         """How long no other worker gets a trial that ran when the chief was killed; None when there is none."""
@@ -293,7 +304,9 @@ class Assignment:
                 self._take_back(trial, f"{worker} was lost while the trial ran")
                 continue
             count = self._losses[trial_id]
-            message = f"the trial's worker was lost {count} times while it ran, the last time {worker}; look for memory"
+            message = (
+                f"the worker was lost {count} times while the trial ran, the last time {worker}; look at its memory"
+            )
             try:
                 self._end_lost(trial, message)
             except Exception as error:
@@ -302,7 +315,7 @@ class Assignment:
     def _end_lost(self, trial: Trial, message: str) -> None:
         self._take(trial, TrialStatus.FAILED, message, [], None)
         try:
-            self._oracle.end_trial(trial)
+            self._oracle._conclude(trial)
         finally:
             self._released(trial.trial_id)
 

@@ -212,7 +212,7 @@ class BaseTuner:
 
     def on_trial_end(self, trial: Trial) -> None:
         """Called after a trial ran: records its end, then saves the tuner's state."""
-        self.oracle.end_trial(trial)
+        self.oracle._conclude(trial)
         self.save()
 
     def on_search_begin(self) -> None:

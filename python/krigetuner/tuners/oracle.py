@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -221,6 +223,20 @@ class Oracle(OracleStudy):
                 f"{own.message or 'no reason was given'}\nAll of them are recorded; correct the cause and search "
                 "again, or raise max_consecutive_failed_trials"
             )
+
+    def _conclude(self, trial: Trial) -> None:
+        """Calls `end_trial`, which users' classes may have with its old arguments, or without a call of this one's."""
+        if "trial_id" in inspect.signature(self.end_trial).parameters:
+            warnings.warn(
+                f"{type(self).__name__}.end_trial(trial_id, status): expected end_trial(trial); take the trial itself",
+                DeprecationWarning,
+                stacklevel=3,
+            )
+            self.end_trial(trial.trial_id, trial.status)  # type: ignore[call-arg,arg-type]
+        else:
+            self.end_trial(trial)
+        if self._runs(trial):
+            Oracle.end_trial(self, trial)
 
     def _discover(self, trial: Trial) -> RuntimeError | None:
         """Takes in what the trial's code asked for; gives the error when that is not allowed."""

@@ -80,6 +80,7 @@ class TunerStudy:
         tuner_id = tuner.tuner_id if slot == 0 else f"{tuner.tuner_id}-{slot}"
         trial = tuner.oracle.create_trial(tuner_id)
         if trial.status == TrialStatus.STOPPED:
+            self._show_best()
             return Done(tuner.oracle.stop_reason or trial.message or "the oracle stopped the search")
         if trial.status == TrialStatus.IDLE:
             return Wait(trial.message or "the oracle has nothing to try yet")
@@ -172,7 +173,7 @@ class TunerStudy:
         try:
             self._tuner.on_trial_end(trial)
             if self._tuner.oracle._runs(trial):
-                self._tuner.oracle.end_trial(trial)  # an overridden hook that did not call its base class
+                self._tuner.oracle._conclude(trial)  # an overridden hook that did not call its base class
         finally:
             record = self._record_of(trial)
             self._show_best()

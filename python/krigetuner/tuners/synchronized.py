@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 import warnings
 from collections.abc import Callable
@@ -20,10 +21,11 @@ def synchronized(func: Method) -> Method:
     raises. Calls on different oracles do not wait for each other. A method named `end_trial` also takes the old
     arguments `(trial_id, status="COMPLETED")`, with a DeprecationWarning.
     """
+    takes_trial = func.__name__ == "end_trial" and "trial_id" not in inspect.signature(func).parameters
 
     @functools.wraps(func)
     def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if func.__name__ == "end_trial" and (not {"trial_id", "status"}.isdisjoint(kwargs) or _is_id(args)):
+        if takes_trial and (not {"trial_id", "status"}.isdisjoint(kwargs) or _is_id(args)):
             args, kwargs = (_ended_trial(self, *args, **kwargs),), {}
         with lock_of(self):
             return func(self, *args, **kwargs)

@@ -383,6 +383,25 @@ def test_a_model_that_is_not_tunable_adds_nothing(tmp_path: Path, opened: list[B
     assert Frozen().build(space()) == 1
 
 
+def test_build_goes_through_the_wrapper_once(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Block(HyperModel):
+        def _build_wrapper(self, hp: HyperParameters, *args: Any, **kwargs: Any) -> Any:
+            with hp.name_scope(str(self.name)):
+                return super()._build_wrapper(hp, *args, **kwargs)
+
+        def build(self, hp: HyperParameters) -> Any:
+            return hp.Int("units", 1, 9)
+
+    class Wider(Block):
+        def build(self, hp: HyperParameters) -> Any:
+            return super().build(hp) + Block("inner").build(hp) + hp.Int("more", 0, 9)
+
+    tuner = RandomSearch(Wider("outer"), "val_loss", directory=tmp_path)
+    opened.append(tuner)
+    assert [p.name for p in tuner.oracle.get_space().space] == ["outer/units", "outer/inner/units", "outer/more"]
+    assert Wider("again", tunable=False).build(space()) == 2
+
+
 def test_summaries(tmp_path: Path, opened: list[BaseTuner], capsys: pytest.CaptureFixture[str]) -> None:
     hp = space()
     hp.Choice("kind", ["a", "b"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from krigetuner.tuners.hypermodel import FunctionHyperModel as DefaultHyperModel
-from krigetuner.tuners.hypermodel import HyperModel
+from krigetuner.tuners.hypermodel import DefaultHyperModel, HyperModel
 from krigetuner.tuners.hypermodel import as_hypermodel as get_hypermodel
 
 __all__ = ["DefaultHyperModel", "HyperModel", "get_hypermodel"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from inspect import isfunction
 from typing import Any
 
 from krigetuner.errors import FatalValueError
 from krigetuner.space.recorder import HyperParameters
+
+_BUILDING: ContextVar[tuple[int, ...]] = ContextVar("building", default=())
+"""Ids of the hypermodels whose `build` runs."""
 
 
 class HyperModel:
@@ -26,9 +30,9 @@ class HyperModel:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        build = cls.__dict__.get("build")
-        if isfunction(build):
-            setattr(cls, "build", _frozen_unless_tunable(build))  # noqa: B010
+        build: Any = cls.build
+        if isfunction(build) and not hasattr(build, "direct"):
+            setattr(cls, "build", _through_wrapper(build))  # noqa: B010
 
     def build(self, hp: HyperParameters) -> Any:
         """Returns a compiled model built from the hyperparameters."""
@@ -48,18 +52,33 @@ class HyperModel:
         """
         return model.fit(*args, **kwargs)
 
+    def _build_wrapper(self, hp: HyperParameters, *args: Any, **kwargs: Any) -> Any:
+        """What a call of `build` runs; AutoKeras' blocks override it to open a name scope."""
+        return self._build(hp if getattr(self, "tunable", True) else hp.copy(), *args, **kwargs)
 
-def _frozen_unless_tunable(build: Callable[..., Any]) -> Callable[..., Any]:
-    """`build` with a copy of the hyperparameters where the model is not tunable."""
+    def _build(self, hp: HyperParameters, *args: Any, **kwargs: Any) -> Any:
+        """`build` itself."""
+        token = _BUILDING.set((*_BUILDING.get(), id(self)))
+        try:
+            return self.build(hp, *args, **kwargs)
+        finally:
+            _BUILDING.reset(token)
+
+
+def _through_wrapper(build: Callable[..., Any]) -> Callable[..., Any]:
+    """`build`, called through `_build_wrapper` unless that is what calls it, or a `build` of the same object is."""
 
     @wraps(build)
     def wrapped(self: HyperModel, hp: HyperParameters, *args: Any, **kwargs: Any) -> Any:
-        return build(self, hp if getattr(self, "tunable", True) else hp.copy(), *args, **kwargs)
+        if id(self) in _BUILDING.get():
+            return build(self, hp, *args, **kwargs)
+        return self._build_wrapper(hp, *args, **kwargs)
 
+    wrapped.direct = build  # type: ignore[attr-defined]
     return wrapped
 
 
-class FunctionHyperModel(HyperModel):
+class DefaultHyperModel(HyperModel):
     """A hypermodel made of a function `build(hp)`."""
 
     def __init__(self, build: Callable[[HyperParameters], Any]) -> None:
@@ -84,7 +103,7 @@ def as_hypermodel(hypermodel: Any) -> Any:
             f"hypermodel: expected an instance, got the class {hypermodel.__name__}; write {hypermodel.__name__}()"
         )
     if callable(hypermodel):
-        return FunctionHyperModel(hypermodel)
+        return DefaultHyperModel(hypermodel)
     raise FatalValueError(
         "The `hypermodel` argument should be either a callable with signature `build(hp)` or an instance of "
         f"`HyperModel`, got {hypermodel!r} of type {type(hypermodel).__name__}; pass a function that returns a "

@@ -188,4 +188,5 @@ def test_a_worker_without_the_token_is_refused(crew: Callable[[str, int], Crew])
     assert status == 1
     assert "KRIGETUNER_TOKEN: expected the token of the chief" in errors
     c.start("w2")
-    assert [status for status, _ in c.ends("chief", "w2").values()] == [0, 0]
+    ended = c.ends("chief", "w2")
+    assert [status for status, _ in ended.values()] == [0, 0], ended

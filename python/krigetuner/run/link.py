@@ -43,6 +43,7 @@ class Link:
         session: tells this process from every other.
         run: the chief's search.
         over: how the search ended; None while it goes on.
+        missed: whether that was found out when the chief was gone.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Link:
         self.run = ""
         self._study: Any = None
         self.over: Message | None = None
+        self.missed = False
         self._changed = threading.Condition()
         self._inbox: list[Message] = []
         self._heard = 0
@@ -112,6 +114,7 @@ class Link:
         word = None if self._done else self._last_word()
         if word is not None:
             with self._changed:
+                self.missed = self.over is None
                 self.over = self.over or word
                 self._changed.notify_all()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -46,11 +46,15 @@ class Progress:
         mode: "silent", "quiet" (why trials failed, and one line at the end), "plain" (two lines per trial), or "live"
             (rich's live display).
         shown: the figures to begin with.
+
+    Attributes:
+        picture: what the live display draws.
     """
 
     def __init__(self, mode: Mode, shown: Shown) -> None:
         self.mode = mode
         self.shown = shown
+        self.picture: Callable[[], Any] = lambda: _picture(shown)
         self._live: Any = None
 
     def open(self) -> None:
@@ -66,7 +70,7 @@ class Progress:
         s.trial_id, s.values, s.total, s.epoch, s.metrics = trial_id, dict(values), total, None, {}
         s.trial_began = time.monotonic()
         if self.mode == "plain":
-            self._print(f"Trial {trial_id} ({_of(s.ended + 1, total)}): {_assignments(values)}")
+            self._print(f"Trial {trial_id} ({_of(s.ended + 1, total)}): {assignments(values)}")
 
     def reported(self, step: int, metrics: Mapping[str, float]) -> None:
         """An epoch of the running trial has ended."""
@@ -100,6 +104,10 @@ class Progress:
             s = self.shown
             best = "" if s.best_score is None else f"; best {s.objective} {number(s.best_score)} (trial {s.best_trial})"
             self._print(f"Search ended after {duration(time.monotonic() - s.began)}: {reason}{best}")
+
+    def say(self, line: str) -> None:
+        """Shows a line about the search."""
+        self._print(line)
 
     def _print(self, line: str) -> None:
         if self._live is not None:
@@ -158,7 +166,7 @@ def _live_display(progress: Progress) -> Any:
 
     class View:
         def __rich__(self) -> Any:
-            return _picture(progress.shown)
+            return progress.picture()
 
     return Live(View(), console=Console(), refresh_per_second=4, transient=True)
 
@@ -166,32 +174,42 @@ def _live_display(progress: Progress) -> Any:
 def _picture(s: Shown) -> Any:
     """The progress line, and a table of the running trial's hyperparameters beside the best ones."""
     from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    now = time.monotonic()
+    line = standing(s, int(s.trial_id is not None))
+    table = Table(box=None, pad_edge=False)
+    for title, style in (("hyperparameter", ""), (f"trial {s.trial_id or ''}", "bold"), ("best so far", "green")):
+        table.add_column(title, style=style)
+    for name in [*s.values, *[n for n in s.best_values if n not in s.values]]:
+        table.add_row(Text(name), Text(number(s.values.get(name, "-"))), Text(number(s.best_values.get(name, "-"))))
+    epoch = "" if s.epoch is None else f"epoch {s.epoch + 1}: {measured(s.metrics, s.objective)}"
+    return Group(
+        line, table, Text(f"running {duration(now - s.trial_began)}  {epoch}" if s.trial_id else "", style="dim")
+    )
+
+
+def standing(s: Shown, running: int) -> Any:
+    """The line of a live display: how many trials, how long, and the best."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     now = time.monotonic()
     line = Table.grid(padding=(0, 1))
-    count = s.ended + (s.trial_id is not None)
+    count = s.ended + running
     head = [Text(f"Trial {_of(count, s.total)}", style="bold"), Text(duration(now - s.began), style="cyan")]
     best = "" if s.best_score is None else f"best {s.objective} {number(s.best_score)} (trial {s.best_trial})"
     bar = [ProgressBar(total=s.total, completed=min(s.ended, s.total), width=30)] if s.total else []
     line.add_row(*head[:1], *bar, head[1], Text(best, style="green"))
-    table = Table(box=None, pad_edge=False)
-    for title, style in (("hyperparameter", ""), (f"trial {s.trial_id or ''}", "bold"), ("best so far", "green")):
-        table.add_column(title, style=style)
-    for name in [*s.values, *[n for n in s.best_values if n not in s.values]]:
-        table.add_row(Text(name), Text(number(s.values.get(name, "-"))), Text(number(s.best_values.get(name, "-"))))
-    epoch = "" if s.epoch is None else f"epoch {s.epoch + 1}: {_metrics(s)}"
-    return Group(
-        line, table, Text(f"running {duration(now - s.trial_began)}  {epoch}" if s.trial_id else "", style="dim")
-    )
+    return line
 
 
-def _metrics(s: Shown) -> str:
-    """The last epoch's metrics, the objective first."""
-    names = sorted(s.metrics, key=lambda name: name != s.objective)
-    return "  ".join(f"{name} {number(s.metrics[name])}" for name in names[:6])
+def measured(metrics: Mapping[str, float], objective: str) -> str:
+    """An epoch's metrics, the objective first."""
+    names = sorted(metrics, key=lambda name: name != objective)
+    return "  ".join(f"{name} {number(metrics[name])}" for name in names[:6])
 
 
 def number(value: Any) -> str:
@@ -220,5 +238,6 @@ def _of(count: int, total: int | None) -> str:
     return f"{count} of {total}" if total is not None else str(count)
 
 
-def _assignments(values: Mapping[str, Any]) -> str:
+def assignments(values: Mapping[str, Any]) -> str:
+    """Hyperparameter values in one line."""
     return ", ".join(f"{name}={number(value)}" for name, value in values.items()) or "no hyperparameters yet"

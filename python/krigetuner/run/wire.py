@@ -50,6 +50,7 @@ def _options(silence: float) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", LARGEST),
         ("grpc.keepalive_time_ms", half),
         ("grpc.keepalive_timeout_ms", half),
+        ("grpc.http2.ping_timeout_ms", half),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.http2.min_ping_interval_without_data_ms", 50),

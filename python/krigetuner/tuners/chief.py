@@ -16,6 +16,7 @@ from typing import Any
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run import faults, last_word
 from krigetuner.run.attendance import Attendance, Occupied, Worker
+from krigetuner.run.board import Board
 from krigetuner.run.interrupts import Interrupts
 from krigetuner.run.link import PROTOCOL, WAIT_SECONDS
 from krigetuner.run.opening import objective_config
@@ -29,6 +30,9 @@ from krigetuner.tuners.wire_forms import event_data, space_of
 
 BATCH = 1000
 """How many events go into one message."""
+
+HURRY = 2.0
+"""Seconds that a chief which was interrupted takes to tell its workers."""
 
 REPLIES = 16
 """How many replies to a worker are kept, in case one was lost on its way."""
@@ -47,7 +51,7 @@ class Service:
         self._oracle = oracle
         self._changed = threading.Condition(lock_of(oracle))
         self._workers = Attendance(patience)
-        self.work = Assignment(oracle, self._workers, patience, progress)
+        self.work = Assignment(oracle, self._workers, patience, Board(progress))
         self._run = uuid.uuid4().hex
         self._events: list[list[Any]] = []
         self._seen = 0
@@ -259,19 +263,28 @@ def serve(oracle: Oracle, role: Role, progress: Progress, project: Path) -> str:
     service = Service(oracle, role.worker_timeout / 2, progress)
     server = Server(role.address, role.token, service.answer, service.attend, role.worker_timeout / 2)
     last_word.withdraw(project)
+    reason = ""
+    progress.open()
     with Interrupts() as interrupts:
         try:
             ending = service.until_over(interrupts)
             last_word.leave(project, ending.told())
+            reason = type(ending.error).__name__ if ending.error else ending.reason
             service.until_told(role.worker_timeout)
-        except BaseException as error:
+        except Exception as error:
+            service.finish("failed", f"{type(error).__name__}: {error}", error)
+            service.until_told(HURRY)
+            raise
+        except BaseException as error:  # KeyboardInterrupt
             with interrupts.held():
-                cut = service.finish("interrupted", f"the chief was interrupted ({type(error).__name__})")
-                last_word.leave(project, {"kind": "interrupted", "reason": "the chief was interrupted"})
-                service.until_told(2.0)
-            tell_interrupted(cut)
+                cut = service.finish("interrupted", f"the chief was interrupted ({error})")
+                last_word.leave(project, service.until_over(interrupts).told())
+                service.until_told(HURRY)
+            if not reason:
+                tell_interrupted(cut)
             raise
         finally:
+            progress.close(reason)
             server.stop(1.0)
     if ending.error is not None:
         raise ending.error

@@ -197,6 +197,7 @@ class WorkerOracle(Oracle):
         Raises:
             SearchEnded: it did not end as it should.
         """
+        self._catch_up()
         over = self._link.over or {}
         if over.get("kind") != "done":
             raise self._link.ended()
@@ -226,10 +227,17 @@ class WorkerOracle(Oracle):
         while self._outbox:
             try:
                 self._link.call("report", patience, **self._outbox[0])
-            except TrialTaken:
-                self._let_go(str(self._outbox[0]["trial_id"]))
-                raise
+            except (TrialTaken, SearchEnded) as error:
+                trial_id = str(self._outbox[0]["trial_id"])
+                self._let_go(trial_id)
+                raise self._taken(trial_id, error) from None
             self._outbox.pop(0)
+
+    def _taken(self, trial_id: str, error: Exception) -> Exception:
+        """The error about a trial: where a search has come to its end, another worker has run the trial."""
+        if isinstance(error, SearchEnded) and (self._link.over or {}).get("kind") == "done":
+            return TrialTaken(f"trial {trial_id}: another worker has run it, and the search is over")
+        return error
 
     def _let_go(self, trial_id: str) -> None:
         self._held.discard(trial_id)
@@ -261,6 +269,8 @@ class WorkerOracle(Oracle):
         try:
             self._send_reports()
             self._link.call("end_trial", **self._result(trial))
+        except SearchEnded as error:
+            raise self._taken(trial.trial_id, error) from None
         finally:
             self._let_go(trial.trial_id)
         face = self.trials[trial.trial_id]
@@ -320,11 +330,16 @@ class WorkerOracle(Oracle):
             self._link.close()
             raise
         self.stop_reason = None
-        if self._link.over is not None and not self._link.run:
-            note("The search had ended before this worker reached the chief")
+        self._catch_up()
+        self._take_news()
+
+    def _catch_up(self) -> None:
+        """Reads from the database what the chief did not tell, for the search ended while this worker was away."""
+        if self._link.missed:
+            self._link.missed = False
+            note("The search has ended while this worker could not reach the chief")
             with suppress(StoreError):  # the project may lie elsewhere
                 self._mirror.read_recorded()
-        self._take_news()
 
     def _pause(self, seconds: float) -> None:
         """Waits until the chief may have something to do."""

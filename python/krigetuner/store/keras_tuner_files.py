@@ -303,11 +303,12 @@ def _orders(trials: Mapping[str, FoundTrial], oracle: Mapping[str, Any]) -> tupl
 
     A trial's own file is written before the oracle's, so that it is the one to believe.
     """
-    over = [i for i, t in trials.items() if t.status in {TrialStatus.COMPLETED, TrialStatus.FAILED}]
+    over = {i for i, t in trials.items() if t.status in {TrialStatus.COMPLETED, TrialStatus.FAILED}}
     told = [i for i in _strings(oracle, "end_order") if i in over]
-    ended = [*told, *sorted((i for i in over if i not in told), key=lambda i: trials[i].written)]
+    late = over.difference(told)
+    ended = [*told, *sorted((i for i in trials if i in late), key=lambda i: trials[i].written)]
     queue = [*_strings(oracle, "retry_queue"), *_part(oracle, "ongoing_trials", dict).values()]
-    queued = [i for i in queue if isinstance(i, str) and i in trials and i not in over]
+    queued = dict.fromkeys(i for i in queue if isinstance(i, str) and i in trials and i not in over)
     rest = [i for i in reversed(list(trials)) if i not in over and i not in queued]
     return tuple(dict.fromkeys(ended)), tuple(dict.fromkeys([*rest, *queued]))
 

@@ -81,6 +81,13 @@ def test_another_search_refits_on_its_own_data(tmp_path: Path, opened: list[Skle
     after = tuner.get_best_models()[0]
     np.testing.assert_array_equal(after.coef_, LogisticRegression(C=hp.get("C")).fit(X[:40], Y[:40]).coef_)
     assert after is not before
+    x = X.copy()
+    for _ in range(2):  # changed in place
+        tuner.search(x, Y, verbose=0)
+        np.testing.assert_array_equal(
+            tuner.get_best_models()[0].coef_, LogisticRegression(C=hp.get("C")).fit(x, Y).coef_
+        )
+        x *= 2.0
 
 
 SCRIPT = """

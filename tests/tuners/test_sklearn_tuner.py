@@ -223,6 +223,7 @@ def test_a_hypermodel_object_and_estimators_without_a_target(make: Make) -> None
         ({"objective": Objective("val_loss", "min")}, FatalValueError, r"objective: expected one of \['score'\], got"),
         ({"objective": None}, FatalTypeError, r"objective: expected Objective\('score', 'max'\)"),
         ({"executions_per_trial": 2}, ValueError, "Unrecognized arguments"),
+        ({"build": None}, ValueError, "Received `hypermodel=None`: SklearnTuner expected a function"),
         ({"oracle": "random"}, ValueError, "Expected `oracle` argument"),
     ],
 )

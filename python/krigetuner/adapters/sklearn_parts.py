@@ -16,13 +16,16 @@ _DISTANCES = """
 """
 _SPLITTERS = "GroupKFold KFold LeaveOneOut RepeatedKFold RepeatedStratifiedKFold ShuffleSplit StratifiedKFold \
 StratifiedGroupKFold StratifiedShuffleSplit TimeSeriesSplit"
+_LOSSES = """
+    AbsoluteError ExponentialLoss HalfBinomialLoss HalfGammaLoss HalfMultinomialLoss HalfPoissonLoss HalfSquaredError
+    HalfTweedieLoss HalfTweedieLossIdentity HuberLoss PinballLoss
+"""
+_LINKS = "HalfLogitLink IdentityLink Interval LogLink LogitLink MultinomialLogit"
 _OTHERS = """
-    sklearn._loss.loss.HalfTweedieLossIdentity
-    sklearn._loss.link.IdentityLink
-    sklearn._loss.link.LogLink
     sklearn.calibration._CalibratedClassifier
     sklearn.calibration._SigmoidCalibration
     sklearn.cluster._bisect_k_means._BisectingTree
+    sklearn.ensemble._hist_gradient_boosting.binning._BinMapper
     sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor
     sklearn.feature_selection._univariate_selection.chi2
     sklearn.feature_selection._univariate_selection.f_classif
@@ -53,6 +56,8 @@ PARTS = frozenset(
             for name in _DISTANCES.split()
             for width in ("", "64")
         ),
+        *(f"sklearn._loss.loss.{name}" for name in _LOSSES.split()),
+        *(f"sklearn._loss.link.{name}" for name in _LINKS.split()),
         *(f"sklearn.model_selection._split.{name}" for name in _SPLITTERS.split()),
         *_OTHERS.split(),
     ]

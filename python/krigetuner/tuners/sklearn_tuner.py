@@ -47,7 +47,7 @@ class SklearnTuner(BaseTuner):
 
     Raises:
         MissingDependency: scikit-learn is not installed.
-        ValueError: as `BaseTuner`; `scoring`, `metrics`, `cv` or `model_format` is none of the above.
+        ValueError: as `BaseTuner`; no hypermodel; `scoring`, `metrics`, `cv` or `model_format` is none of the above.
         FatalValueError, FatalTypeError: the objective is nothing that is recorded, or was left out.
     """
 
@@ -65,6 +65,11 @@ class SklearnTuner(BaseTuner):
         **kwargs: Any,
     ) -> None:
         sklearn_module()
+        if hypermodel is None and type(self).run_trial is SklearnTuner.run_trial:
+            raise ValueError(
+                f"Received `hypermodel=None`: {type(self).__name__} expected a function build(hp) or a HyperModel that "
+                "returns an estimator, or a subclass that defines run_trial()"
+            )
         self.scoring = scoring
         self.metrics = [] if metrics is None else list(metrics) if isinstance(metrics, list | tuple) else [metrics]
         self._measures = Measures(scoring, metrics)
@@ -133,6 +138,7 @@ class SklearnTuner(BaseTuner):
         self._verbose = kwargs.pop("verbose", None)
         if self._verbose is not None:
             self.oracle.verbose = self._verbose
+        self._validation.data = None  # the same objects may hold other values by now
         self._validation.take(X, y, sample_weight, groups)
         self._models.clear()
         if self.refit and self.model_format == "skops":

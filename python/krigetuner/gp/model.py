@@ -38,6 +38,11 @@ class Choice:
     found: Hyperparameters
     evidence: float
 
+    def shrunk(self, factor: float) -> Choice:
+        """The same with lengthscales `factor` times as long."""
+        hyper = replace(self.found.hyper, lengthscales=self.found.hyper.lengthscales * factor)
+        return replace(self, found=replace(self.found, hyper=hyper))
+
 
 @dataclass(frozen=True)
 class Surrogate:

@@ -29,8 +29,9 @@ DEFAULT_ALPHA = 1e-4
 CLIMB = Effort(iterations=30, tolerance=1e-5, reach=0.3)
 START = (4, 10)
 """Least and most trials of a start of default length."""
-PUSH, PATIENCE, PROGRESS = 0.1, 3, 0.01
-"""After PATIENCE trials that gained less than PROGRESS every second one must promise PUSH; in deviations of y."""
+SHRINK, PATIENCE = 0.4, 6
+"""After PATIENCE trials without a gain every second one comes from a model whose lengthscales are SHRINK times as long: it
+believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go on)."""
 
 
 @dataclass
@@ -127,7 +128,8 @@ class BayesianSearch:
             return (self._any_row(space, seen, number) if row is None else row), {
                 "start": "design" if index else "defaults"
             }
-        model, note = self._model(space, seen)
+        stuck = self.acquisition.name == "auto" and bool(number % 2) and stagnates(seen.losses)
+        model, note = self._model(space, seen, stuck)
         row = self._best_row(space, model, seen, number)
         return (self._any_row(space, seen, number) if row is None else row), note
 
@@ -155,8 +157,8 @@ class BayesianSearch:
             return None
         return row
 
-    def _model(self, space: Space, seen: _Seen) -> tuple[Surrogate, dict[str, Value]]:
-        """The posterior after the trials that ended and those that run."""
+    def _model(self, space: Space, seen: _Seen, shrunk: bool) -> tuple[Surrogate, dict[str, Value]]:
+        """The posterior after the trials that ended and those that run; with shorter lengthscales if asked for."""
         backend = self._backend or get_backend()
         m = refit_size(len(seen.x))
         key = (
@@ -171,8 +173,11 @@ class BayesianSearch:
             kinds: Sequence[Kind] = LEARNED if self.acquisition.learns_transform else ("plain",)
             part = choose(backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, floor, kinds)
             self._fits = {key: part}
-        model = surrogate(backend, seen.x, seen.losses, seen.variances, self._fits[key])
+        choice = self._fits[key].shrunk(SHRINK) if shrunk else self._fits[key]
+        model = surrogate(backend, seen.x, seen.losses, seen.variances, choice)
         note: dict[str, Value] = {"acquisition": self.acquisition.name, "transform": model.choice.kind}
+        if shrunk:
+            note["lengthscales"] = SHRINK
         if model.jitter:
             note["jitter"] = model.jitter
             self._warn(model.jitter)
@@ -193,8 +198,7 @@ class BayesianSearch:
         if self.acquisition.draws:
             rows = space.sample(latin(rng, 1000, space.dimensions))
             return first_untried(space, rows, -model.sample(rows, rng.standard_normal((1, len(rows))))[0], seen.taken)
-        push = PUSH if self.acquisition.name == "auto" and number % 2 and stagnates(seen.losses, model.unit) else 0.0
-        spec = self.acquisition.spec(model.best - push, model.unit)
+        spec = self.acquisition.spec(model.best, model.unit)
         order = np.argsort(model.means, kind="stable")
 
         def score(rows: Array) -> Array:
@@ -206,12 +210,9 @@ class BayesianSearch:
         return maximise(space, score, climb, model.x[order[:5]], seen.taken, rng)
 
 
-def stagnates(losses: Array, unit: float) -> bool:
-    """Whether the last few of the losses (n,) brought next to nothing; `unit` is what a loss lower by one is worth."""
-    if len(losses) <= PATIENCE:
-        return False
-    before, now = float(losses[:-PATIENCE].min()), float(losses.min())
-    return before == now or (before - now) * unit < PROGRESS
+def stagnates(losses: Array) -> bool:
+    """Whether none of the last few of the losses (n,) was a gain."""
+    return len(losses) > PATIENCE and bool(losses[:-PATIENCE].min() <= losses.min())
 
 
 def first_guess(space: Space) -> Array:

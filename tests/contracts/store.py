@@ -203,6 +203,17 @@ class StoreContract:
                 state.apply(store.append(event), event)
                 assert portrait(store.state()) == portrait(state) == portrait(fold(store.read()))
 
+    @given(story=stories())
+    def test_many_at_once_are_the_same_as_one_after_the_other(self, story: list[e.Event]) -> None:
+        with self.make() as store:
+            middle = len(story) // 2
+            for event in story[:middle]:
+                store.append(event)
+            assert store.append_all(story[middle:]) == len(story)
+            assert texts(event for _, event in store.read()) == texts(story)
+            assert portrait(store.state()) == portrait(fold(store.read()))
+            assert store.append(e.StudyClosed("done")) == len(story) + 1
+
     @given(story=stories(24))
     def test_measurements_are_the_reports(self, story: list[e.Event]) -> None:
         with self.make() as store:

@@ -60,7 +60,6 @@ def test_the_same_arguments(name: str) -> None:
     ("name", "arguments"),
     [
         ("HyperResNet", {**SHAPE, "classes": 3}),
-        ("HyperResNet", {**SHAPE, "include_top": False}),
         ("HyperXception", {**SHAPE, "classes": 3}),
         ("HyperXception", {**SHAPE, "include_top": False}),
         ("HyperImageAugment", SHAPE),
@@ -76,6 +75,15 @@ def test_the_same_space_and_defaults(name: str, arguments: dict[str, Any]) -> No
     assert model.name == other.name
     assert model.output_shape == other.output_shape
     assert bool(model.compiled) == bool(other.compiled)
+
+
+def test_resnet_without_a_top_is_the_same() -> None:
+    depths = {"conv3_depth": 2, "conv4_depth": 2}
+    mine, model, reference, other = built("HyperResNet", {**SHAPE, "include_top": False}, depths)
+    assert mine.values == reference.values
+    assert [type(layer) for layer in model.layers] == [type(layer) for layer in other.layers]
+    assert model.output_shape == other.output_shape
+    assert not model.compiled
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def changed(model: Any, images: Any = IMAGES) -> list[bool]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("version", ["v1", "v2", "next"])
+@pytest.mark.parametrize("version", ["v2", "next"])
 def test_resnet_trains(version: str) -> None:
     hp = fixed(version=version, conv3_depth=2, conv4_depth=2)
     model = HyperResNet(input_shape=SHAPE, classes=3).build(hp)
@@ -100,13 +100,14 @@ def test_a_tensor_inside_a_model_brings_its_own_input() -> None:
         HyperXception(input_tensor=IMAGES, classes=2).build(HyperParameters())
 
 
-@pytest.mark.parametrize("version", ["v1", "v2", "next"])
-def test_channels_first(version: str) -> None:
+def test_channels_first() -> None:
     keras.config.set_image_data_format("channels_first")
     try:
-        model = HyperResNet(input_shape=(3, 32, 32), classes=3).build(fixed(version=version, conv3_depth=2))
+        model = HyperResNet(input_shape=(3, 32, 32), classes=3).build(
+            fixed(version="next", conv3_depth=2, conv4_depth=2)
+        )
         assert {layer.axis for layer in model.layers if "bn" in layer.name} == {1}
-        model = HyperXception(input_shape=(3, 32, 32), classes=3).build(fixed(dense_use_bn=False))
+        model = HyperXception(input_shape=(3, 32, 32), classes=3).build(hp)
         assert {x.axis for x in model.layers if isinstance(x, keras.layers.BatchNormalization)} == {1}
     finally:
         keras.config.set_image_data_format("channels_last")
@@ -241,8 +242,7 @@ strengths = {"rotate": (0.1, 0.5), "translate_x": (0.2, 0.4), "translate_y": (0.
 augment = HyperImageAugment(input_shape=(8, 8, 3), **strengths, augment_layers=1).build(kt.HyperParameters())
 model = keras.Sequential([keras.Input((8, 8, 3)), augment, keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
 model.compile("sgd", "categorical_crossentropy")
-losses = [model.fit(images, labels, shuffle=False, verbose=0).history["loss"][0] for _ in range(2)]
-assert np.isfinite(losses).all()
+assert np.isfinite(model.fit(images, labels, verbose=0).history["loss"][0])
 assert np.array_equal(augment.predict(images, verbose=0), images)
 print(keras.backend.backend())
 """

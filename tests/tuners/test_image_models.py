@@ -103,9 +103,8 @@ def test_a_tensor_inside_a_model_brings_its_own_input() -> None:
 def test_channels_first() -> None:
     keras.config.set_image_data_format("channels_first")
     try:
-        model = HyperResNet(input_shape=(3, 32, 32), classes=3).build(
-            fixed(version="next", conv3_depth=2, conv4_depth=2)
-        )
+        hp = fixed(version="next", conv3_depth=2, conv4_depth=2, num_residual_blocks=2, dense_use_bn=False)
+        model = HyperResNet(input_shape=(3, 32, 32), classes=3).build(hp)
         assert {layer.axis for layer in model.layers if "bn" in layer.name} == {1}
         model = HyperXception(input_shape=(3, 32, 32), classes=3).build(hp)
         assert {x.axis for x in model.layers if isinstance(x, keras.layers.BatchNormalization)} == {1}

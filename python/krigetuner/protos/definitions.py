@@ -99,8 +99,10 @@ def namespace() -> dict[str, Any]:
     pool.AddSerializedFile(_file(descriptor_pb2).SerializeToString())
     found: dict[str, Any] = {}
     for name in MESSAGES:
-        if "." not in name:
-            found[name] = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
+        found[name] = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
+        outer, _, inner = name.rpartition(".")
+        if outer:  # protobuf finds it by itself, but not always once garbage has been collected
+            setattr(found[outer], inner, found[name])
     for name, values in ENUMERATIONS.items():
         found[name] = EnumTypeWrapper(pool.FindEnumTypeByName(f"{PACKAGE}.{name}"))
         found.update({value: number for number, value in enumerate(values)})

@@ -6,6 +6,7 @@ import builtins
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,6 +150,12 @@ def test_what_no_message_can_hold() -> None:
         ValueError, match="Unrecognized value type: expected a bool, an int, a float or a str, got None"
     ):
         hp.to_proto()
+
+
+def test_values_of_numpy() -> None:
+    hp = kt.HyperParameters()
+    hp.values = {"a": np.float32(0.5), "b": np.int64(3), "c": np.bool_(True), "d": np.str_("x")}
+    assert kt.HyperParameters.from_proto(hp.to_proto()).values == {"a": 0.5, "b": 3, "c": True, "d": "x"}
 
 
 def test_the_names_of_the_module() -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from krigetuner.protos.definitions import ENUMERATIONS, namespace
 
 SPACES = {
@@ -30,6 +32,7 @@ def value_message(value: Any) -> Any:
         ValueError: it is no bool, int, float or str.
     """
     make = namespace()["Value"]
+    value = value.item() if isinstance(value, np.generic) else value
     for kind, field in ((bool, "boolean_value"), (int, "int_value"), (float, "float_value"), (str, "string_value")):
         if isinstance(value, kind):
             return make(**{field: value})

@@ -125,10 +125,13 @@ def test_a_project_is_continued_where_it_stood(theirs: Any, tmp_path: Path, kind
     assert capsys.readouterr().err == ""
 
 
-def test_hyperband_goes_on_in_its_brackets(theirs: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [False, True])
+def test_hyperband_goes_on_in_its_brackets(theirs: Any, tmp_path: Path, damage: bool) -> None:
     stop = {f"{n:04d}": KeyboardInterrupt() for n in (9,)}
     with pytest.raises(KeyboardInterrupt):
         searched(theirs, "Hyperband", tmp_path, fails=stop)
+    if damage:  # the brackets can be told from the trials
+        (tmp_path / "p/oracle.json").write_bytes(b"")
     ours = searched(kt, "Hyperband", tmp_path)
     whole = searched(theirs, "Hyperband", tmp_path / "whole")
 

@@ -165,8 +165,9 @@ def _origins(project: FoundProject) -> dict[str, Origin]:
             index = known.bracket if known is not None else None
             origins[trial_id] = Origin(IMPORTED, index, rung, str(parent), epochs)
         else:
-            s = next((s for s in range(brackets) if schedule.epochs(s, 0) == epochs), trial.values.get(budget.BRACKET))
-            s = min(max(s, 0), brackets - 1) if isinstance(s, int) else 0
+            label = trial.values.get(budget.BRACKET)
+            kinds = [s for s in range(brackets) if "max_epochs" in options and schedule.epochs(s, 0) == epochs]
+            s = kinds[0] if kinds else min(max(label, 0), brackets - 1) if isinstance(label, int) else 0
             size = schedule.size(s, 0) if "max_epochs" in options else sum(v == s for v in told)
             iteration, begun[s] = begun[s] // max(size, 1), begun[s] + 1
             origins[trial_id] = Origin(IMPORTED, iteration * brackets + brackets - 1 - s, 0, None, epochs)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from krigetuner.adapters import keras as adapter
 from krigetuner.adapters import keras_2_weights
-from krigetuner.adapters.checkpoints import Checkpoints
+from krigetuner.adapters.checkpoints import BUILD, Checkpoints
 from krigetuner.adapters.context import present_context
 from krigetuner.adapters.fit_source import history_keywords
 from krigetuner.adapters.folds import check_folds, checked_cv, split_folds
@@ -253,6 +253,10 @@ class Tuner(BaseTuner):
         """Where the weights of a trial lie, for subclasses that write or read them; its directory exists."""
         trial_directory(self.project_dir, trial_id, create=True)
         return str(self._files(trial_id).best)
+
+    def _get_build_config_fname(self, trial_id: str) -> str:
+        """Where the shapes lie that a trial's model is built from."""
+        return str(Path(self._get_checkpoint_fname(trial_id)).with_name(BUILD))
 
     def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
         """Saves the weights as the trial's best, unless the metrics of the step are known and others are better.

@@ -103,8 +103,11 @@ class Own(oracle_module.Oracle):
         return {"status": "STOPPED", "values": None}
 
 print(Own().create_trial("t").status, get_proto().Trial(trial_id="3").trial_id)
+from keras_tuner.src.backend import config
+import keras_tuner.src.backend.config as same
+print(config.multi_backend(), same is config)
 """
-    assert run(code) == ["STOPPED 3"]
+    assert run(code) == ["STOPPED 3", "True True"]
 
 
 def test_pickles_and_copies() -> None:

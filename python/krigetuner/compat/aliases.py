@@ -24,6 +24,7 @@ MOVED = {
     "applications.resnet": "krigetuner.tuners.applications.resnet",
     "applications.xception": "krigetuner.tuners.applications.xception",
     "backend": "krigetuner.compat.framework",
+    "backend.config": "krigetuner.compat.framework_config",
     "backend.keras": "keras",
     "engine.hyperparameters.hp_types": "krigetuner.engine.hyperparameters",
     "engine.hyperparameters.hyperparameter": "krigetuner.engine.hyperparameters",

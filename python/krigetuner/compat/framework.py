@@ -1,8 +1,12 @@
-"""Names of `keras_tuner.backend`, for code that takes Keras from there: `keras`, `ops`, `random`."""
+"""Names of `keras_tuner.backend`, for code that takes Keras from there: `keras`, `config`, `ops`, `random`."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from krigetuner.compat import framework_config as config
+
+__all__ = ["config"]
 
 __path__: list[str] = []  # `keras_tuner.backend.keras` is imported as a module, too
 

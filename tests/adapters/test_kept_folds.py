@@ -56,6 +56,12 @@ def test_a_later_attempt_finds_what_was_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_damaged_file_costs_the_folds_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / kept_folds.NAME).write_text('{"key": "key", "fol')
+    assert KeptFolds(tmp_path, "key", again=True).folds == []
+    assert "the folds are run again" in caplog.text
+
+
 @pytest.mark.usefixtures("eager")
 def test_a_first_attempt_takes_nothing_over(tmp_path: Path) -> None:
     KeptFolds(tmp_path, "key", again=False).add({"score": 0.1}, 1.0)

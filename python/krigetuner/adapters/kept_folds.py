@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from krigetuner.adapters.fold_means import numbers
 from krigetuner.store.artifacts import remove_leftovers, written_whole
 
+logger = logging.getLogger(__name__)
 NAME = "folds.json"
 WORTH_KEEPING = 0.5
 """Seconds: folds that were quicker are run again."""
@@ -41,6 +43,9 @@ class KeptFolds:
         try:
             state: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
         except FileNotFoundError:
+            return []
+        except ValueError as error:
+            logger.warning("%s cannot be read, the folds are run again: %s", self._file, error)
             return []
         return list(state["folds"]) if state["key"] == self._key else []
 

@@ -211,6 +211,25 @@ def test_nan_and_infinity_survive(theirs: Any, tmp_path: Path) -> None:
     assert ours.trials["0"].metrics.get_best_value("odd") == float("-inf")
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "step", "sampling"),
+    [(0, 1, 0.1, "linear"), (0.1, 0.9, 0.07, "linear"), (1e-5, 0.1, 10, "log"), (1e-3, 1, 10, "reverse_log")],
+)
+def test_stepped_numbers_there_and_back(theirs: Any, low: float, high: float, step: float, sampling: str) -> None:
+    from krigetuner.run.keras_tuner_export import _has, _value
+    from krigetuner.space.parameters import Float
+    from krigetuner.space.space import Space
+    from krigetuner.store.keras_tuner_space import legal_values
+
+    ours = Float("x", low, high, step, sampling)
+    values = list(theirs.engine.hyperparameters.Float("x", low, high, step, sampling).values)
+    for value in values:
+        legal = legal_values(Space([ours]), {"x": value})["x"]
+        assert legal in ours.values
+        assert _value(ours, legal) == value
+    assert [_has(ours, value) for value in ours.values] == [_value(ours, value) in values for value in ours.values]
+
+
 # --- to KerasTuner
 
 

@@ -107,8 +107,6 @@ def legal_values(space: Space, values: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _legal(parameter: HyperParameter, value: Value) -> Value:
-    if not parameter.admits(value):
-        return value
     try:
         found: Value = parameter.canonical(value)
     except ValueError:

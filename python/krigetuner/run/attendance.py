@@ -28,6 +28,7 @@ class Worker:
         shares: whether other processes may have the same name, since all of them train the same model.
         connection: the present attendance, None while there is none.
         silent_since: clock reading when the last attendance ended.
+        busy: whether it was given a trial and has not asked for the next one yet.
         told: whether it has been told that the search is over.
         replies: the last replies by request, to be repeated when a reply was lost on its way.
         last: the trial that a process which does not report was given last.
@@ -41,6 +42,7 @@ class Worker:
     shares: bool = False
     connection: object | None = None
     silent_since: float = 0.0
+    busy: bool = False
     told: bool = False
     replies: dict[str, Any] = field(default_factory=dict)
     last: tuple[str, int] | None = None

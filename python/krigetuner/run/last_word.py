@@ -15,7 +15,7 @@ STARTED = time.time()
 """About when this process began, seconds since 1970."""
 
 
-def leave(project: Path, over: Mapping[str, str]) -> None:
+def leave(project: Path, over: Mapping[str, Any]) -> None:
     """Writes how the search ended; where there is no project directory, nobody could look."""
     if project.is_dir():
         with written_whole(project / NAME) as path:
@@ -27,11 +27,12 @@ def withdraw(project: Path) -> None:
     (project / NAME).unlink(missing_ok=True)
 
 
-def find(project: Path) -> dict[str, Any] | None:
-    """How the search ended since this process began; None when it did not, as far as is known."""
+def find(project: Path, search: int) -> dict[str, Any] | None:
+    """How the search of that count ended since this process began; None when it did not, as far as is known."""
     try:
         told = json.loads((project / NAME).read_text(encoding="utf-8"))
-        ended = float(told["time"])
+        ended, over = float(told["time"]), {name: str(told[name]) for name in ("kind", "reason", "run")}
+        came_later = ended >= STARTED and int(told["search"]) >= search
     except (OSError, ValueError, KeyError, TypeError):  # none there, or not ours
         return None
-    return {"kind": str(told["kind"]), "reason": str(told["reason"])} if ended >= STARTED else None
+    return over if came_later else None

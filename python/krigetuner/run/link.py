@@ -110,9 +110,9 @@ class Link:
         self._set(connected=False)
 
     def _look_for_last_word(self) -> None:
-        """Finds out whether the search ended behind this worker's back; not again after one that it has seen end."""
-        word = None if self._done else self._last_word()
-        if word is not None:
+        """Finds out whether a search ended behind this worker's back that it has not seen the end of."""
+        word = self._last_word()
+        if word is not None and word["run"] != self._done:
             with self._changed:
                 self.missed = self.over is None
                 self.over = self.over or word
@@ -179,8 +179,10 @@ class Link:
     def await_news(self) -> None:
         """Waits until what had happened when the present attendance began is in the inbox."""
         deadline = self._deadline(None)
-        while self.over is None:
-            self._await_connection(deadline)
+        while True:
+            self._await_connection(deadline, quiet_end=True)
+            if self.over is not None:
+                return
             try:
                 self._until_heard(int(self._ask("position", {}, CALL_SECONDS)["position"]))
                 return

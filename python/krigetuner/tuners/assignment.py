@@ -110,6 +110,7 @@ class Assignment:
     def _create_trial(self, worker: Worker, tuner_id: str) -> dict[str, Any]:
         if not worker.reports:
             return self._shared(worker, tuner_id)
+        worker.busy = False
         oracle = self._oracle
         ongoing = oracle.ongoing_trials.get(tuner_id)
         if ongoing is not None and self._holders.get(ongoing.trial_id) != worker.session:
@@ -137,7 +138,8 @@ class Assignment:
 
     def _handed_out(self, worker: Worker, trial: Trial) -> dict[str, Any]:
         if trial.status == TrialStatus.STOPPED:
-            if self._oracle.ongoing_trials:  # one of them may have to be run again
+            # one of them may have to be run again, and the hooks behind a trial may ask for this and that
+            if self._oracle.ongoing_trials or any(w.busy for w in self._workers):
                 return self._nothing("the last trials run elsewhere")
             self.finish("done", self._oracle.stop_reason or trial.message or "the oracle stopped the search")
         if trial.status != TrialStatus.RUNNING:
@@ -149,6 +151,7 @@ class Assignment:
         """Notes who runs a trial now."""
         self._holders[trial.trial_id] = worker.session
         self._reserved.discard(trial.trial_id)
+        worker.busy = True
         self.changes += 1
         values = trial.hyperparameters.values
         self._board.started(trial.trial_id, worker.tuner_id, values, self._oracle._planned_trials())
@@ -269,6 +272,7 @@ class Assignment:
         for trial_id in self._of(worker):
             self._take_back(self._oracle.get_trial(trial_id), f"{worker} left while the trial ran")
         self._workers.remove(worker)
+        self.changes += 1
         if fatal is not None:
             reason = f"{worker} ended it:\n{fatal}"
             self.finish("failed", reason, RuntimeError(f"search: {reason}"))
@@ -297,6 +301,7 @@ class Assignment:
     def lose(self, worker: Worker) -> None:
         """A worker is gone: its trials are run again, or have failed when that has happened too often."""
         self._workers.remove(worker)
+        self.changes += 1
         for trial_id in self._of(worker):
             trial = self._oracle.get_trial(trial_id)
             self._losses[trial_id] = self._losses.get(trial_id, 0) + 1

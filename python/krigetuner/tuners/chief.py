@@ -105,13 +105,14 @@ class Service:
         if method != "report" or arguments.get("hyperparameters") is not None:
             self._note_events()
         if self.work.over is not None:
-            reply["over"], worker.told = self.work.over.told(), True
+            reply["over"], worker.told = self.told(), True
             self._changed.notify_all()
         return {**reply, "position": self._position}
 
     def _wait(self, changes: int, seconds: float) -> Message:
         """Answers when the count of changes is another, the search is over, or it has taken long enough."""
-        longest = WAIT_SECONDS if self._oracle.ongoing_trials else min(seconds, WAIT_SECONDS)
+        others = self._oracle.ongoing_trials or any(w.busy for w in self._workers)
+        longest = WAIT_SECONDS if others else min(seconds, WAIT_SECONDS)
         longest = min(longest, self.work.seconds_reserved() or longest)
         self._changed.wait_for(lambda: self.work.changes != changes or self.work.over is not None, longest)
         return {"position": self._position}
@@ -135,8 +136,9 @@ class Service:
             return
         when_ended(lambda: self._depart(worker, connection))
         yield {"welcome": {"run": self._run, "from": position, "study": study}}
+        late = int(request["search"]) < self._oracle._searches
         while True:
-            message = self._news(worker, connection, position)
+            message = self._news(worker, connection, position, late)
             if message is None:
                 return
             position = int(message.get("position", position))
@@ -145,20 +147,24 @@ class Service:
             if worker.told:
                 return
 
-    def _news(self, worker: Worker, connection: object, position: int) -> Message | None:
-        """Waits for what there is to tell a worker: events, then the end; None when its connection has ended."""
+    def _news(self, worker: Worker, connection: object, position: int, late: bool) -> Message | None:
+        """Waits for what there is to tell a worker: events, then the end; None when its connection has ended.
+
+        A worker that is `late` has come for an earlier search of this chief.
+        """
 
         def something() -> bool:
-            return self._position > position or self.work.over is not None or worker.connection is not connection
+            over = late or self.work.over is not None
+            return self._position > position or over or worker.connection is not connection
 
         with self._changed:
             self._changed.wait_for(something)
             if worker.connection is not connection:
                 return None
-            batch, over = self._after(position), self.work.over
-        if batch or over is None:
+            batch = self._after(position)
+        if batch:
             return {"events": batch, "position": int(batch[-1][0])}
-        return {"over": over.told()}
+        return {"over": self.told()}
 
     def _after(self, position: int) -> list[list[Any]]:
         """The first events behind a position."""
@@ -175,10 +181,10 @@ class Service:
             ValueError: it does not belong to this search.
             Occupied: another process has its name.
         """
-        if request["protocol"] != PROTOCOL:
+        if request.get("protocol") != PROTOCOL:
             raise ValueError(
-                f"worker: expected version {PROTOCOL} of the chief's protocol, got {request['protocol']}; install the "
-                "same version of krigetuner for the chief and all workers"
+                f"worker: expected version {PROTOCOL} of the chief's protocol, got {request.get('protocol')}; install "
+                "the same version of krigetuner for the chief and all workers"
             )
         mine = objective_config(self._oracle.objective)
         if dict(request["objective"]) != mine:
@@ -186,6 +192,9 @@ class Service:
                 f"objective: expected that of the chief, {mine}, got {dict(request['objective'])}; run the same script "
                 "for the chief and all workers"
             )
+        if self.work.over is None and request["reports"]:
+            self._oracle.update_space(space_of(request["space"]))
+            self._note_events()
         worker = self._workers.arrive(
             Worker(
                 str(request["session"]),
@@ -197,8 +206,6 @@ class Service:
             )
         )
         if self.work.over is None:
-            if worker.reports:
-                self._oracle.update_space(space_of(request["space"]))
             self.work.take_up(worker, [str(trial_id) for trial_id in request["holding"]])
             self._note_events()
         same = request["study"] == self._oracle._ledger.state.created
@@ -231,6 +238,13 @@ class Service:
             self._note_events()
             self._changed.notify_all()
         return cut
+
+    def told(self) -> dict[str, Any]:
+        """What workers are told of the end; of that of an earlier search while this one goes on."""
+        over = self.work.over
+        if over is None:
+            return {"run": "", **Ending("done", "it had ended before this worker came").told()}
+        return {"run": self._run, "search": self._oracle._searches, **over.told()}
 
     def until_told(self, seconds: float) -> None:
         """Waits until every worker knows that the search is over, or is lost."""
@@ -268,7 +282,7 @@ def serve(oracle: Oracle, role: Role, progress: Progress, project: Path) -> str:
     with Interrupts() as interrupts:
         try:
             ending = service.until_over(interrupts)
-            last_word.leave(project, ending.told())
+            last_word.leave(project, service.told())
             reason = type(ending.error).__name__ if ending.error else ending.reason
             service.until_told(role.worker_timeout)
         except Exception as error:
@@ -278,7 +292,7 @@ def serve(oracle: Oracle, role: Role, progress: Progress, project: Path) -> str:
         except BaseException as error:  # KeyboardInterrupt
             with interrupts.held():
                 cut = service.finish("interrupted", f"the chief was interrupted ({error})")
-                last_word.leave(project, service.until_over(interrupts).told())
+                last_word.leave(project, service.told())
                 service.until_told(HURRY)
             if not reason:
                 tell_interrupted(cut)

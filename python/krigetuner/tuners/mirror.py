@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from krigetuner.store.artifacts import DATABASE
 from krigetuner.store.database import DatabaseStore
 from krigetuner.store.replay import StudyState, fold
 from krigetuner.tuners.wire_forms import event_of, report_of
+
+logger = logging.getLogger(__name__)
 
 
 class MirrorStore:
@@ -108,11 +111,14 @@ class MirrorLedger(Ledger):
     @property
     def state(self) -> StudyState:
         """The state of the study as the chief has told it."""
-        link = self._mirror.link
-        if not link.opened:
-            link.await_news()
-        self._renew(link)
+        self.await_chief()
+        self._renew(self._mirror.link)
         return self._state
+
+    def await_chief(self) -> None:
+        """Waits for the chief where nobody has attended yet."""
+        if not self._mirror.link.opened:
+            self._mirror.link.await_news()
 
     def _renew(self, link: Link) -> None:
         """Folds what the chief has told meanwhile into a new state, so that whoever goes through the old one may."""
@@ -145,7 +151,10 @@ class MirrorLedger(Ledger):
 
     def save_state(self, key: str, state: Mapping[str, Any]) -> None:
         """Has the chief record the state of a tuner."""
-        self._mirror.link.call("save_state", key=plain.text(key), state=plain.data(state))
+        try:
+            self._mirror.link.call("save_state", key=plain.text(key), state=plain.data(state))
+        except SearchEnded:
+            logger.warning("the search is over, and the chief gone: the state %r of this worker was not recorded", key)
 
     def stopped(self, reason: str) -> None:
         """Does nothing: the chief records the end."""

@@ -80,6 +80,7 @@ class OracleStudy(OracleInternals):
         self.stop_reason: str | None = None
         self.multi_worker, self.should_report = False, True
         self._begun: float | None = None
+        self._searches = 0
         self._ended_here: list[str] = []
         self._origin: Origin | None = None
         self._verbose = 1
@@ -148,6 +149,7 @@ class OracleStudy(OracleInternals):
 
     def _begin_search(self) -> None:
         """Restarts the clock of `max_time`."""
+        self._searches += 1
         self._begun, self.stop_reason = time.monotonic(), None
 
     def _pause(self, seconds: float) -> None:

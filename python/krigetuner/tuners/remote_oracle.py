@@ -68,23 +68,32 @@ class WorkerOracle(Oracle):
         self._opened = self._mirror = MirrorLedger(self._link, project)
 
     def _new_link(self, done: str = "") -> Link:
-        return Link(self._role, self._hello, done, lambda: last_word.find(self._project))
+        return Link(self._role, self._hello, done, lambda: last_word.find(self._project, max(self._searches, 1)))
 
     def _hello(self) -> dict[str, Any]:
         """What the chief is told of this process whenever it attends."""
         return {
             "objective": objective_config(self.objective),
+            "search": max(self._searches, 1),
             "space": self._defined,
             "reports": bool(self.should_report),
             "shares": bool(self.multi_worker),
             "holding": sorted(self._held),
         }
 
+    @property
+    def _done(self) -> bool:
+        """Whether the search has come to its proper end."""
+        return self._link.over is not None and self._link.over["kind"] == "done"
+
     # --- what the chief has told
 
     def _take_news(self) -> None:
         """Takes over what has changed in the mirror."""
-        state, mirror = self._mirror.state, self._mirror
+        mirror = self._mirror
+        mirror.await_chief()
+        self._catch_up()
+        state = mirror.state
         if state.seed is not None:
             self.seed = state.seed
         if mirror.space_changed and state.parameters:
@@ -198,10 +207,9 @@ class WorkerOracle(Oracle):
             SearchEnded: it did not end as it should.
         """
         self._catch_up()
-        over = self._link.over or {}
-        if over.get("kind") != "done":
+        if not self._done:
             raise self._link.ended()
-        self.stop_reason = str(over["reason"])
+        self.stop_reason = str((self._link.over or {}).get("reason"))
         return Trial(self._definitions.recorder.copy, "", TrialStatus.STOPPED, self.stop_reason)
 
     def report(self, trial_id: str, step: int, metrics: Mapping[str, Any], execution: int = 0) -> None:
@@ -235,7 +243,7 @@ class WorkerOracle(Oracle):
 
     def _taken(self, trial_id: str, error: Exception) -> Exception:
         """The error about a trial: where a search has come to its end, another worker has run the trial."""
-        if isinstance(error, SearchEnded) and (self._link.over or {}).get("kind") == "done":
+        if isinstance(error, SearchEnded) and self._done:
             return TrialTaken(f"trial {trial_id}: another worker has run it, and the search is over")
         return error
 
@@ -306,23 +314,33 @@ class WorkerOracle(Oracle):
     def enqueue(self, values: Mapping[str, Any] | HyperParameters) -> None:
         """Has the chief try a configuration before anything is suggested."""
         given = values.values if isinstance(values, HyperParameters) else values
-        self._link.call("enqueue", values=plain.values(self._definitions.check(given)))
+        checked = plain.values(self._definitions.check(given))
+        try:
+            self._link.call("enqueue", values=checked)
+        except SearchEnded:
+            if not self._done:
+                raise  # else it would not be tried
 
     def add_observation(self, values: Mapping[str, Any] | HyperParameters, metrics: Mapping[str, Any] | float) -> Trial:
         """Has the chief record a result that was obtained elsewhere."""
         given = values.values if isinstance(values, HyperParameters) else values
         numbers = scoring.reported(metrics, self.objective)
-        trial_id = self._link.call(
-            "add_observation", values=plain.values(self._definitions.check(given)), metrics=numbers
-        )
-        return self.trials[str(trial_id)]
+        checked = plain.values(self._definitions.check(given))
+        try:
+            return self.trials[str(self._link.call("add_observation", values=checked, metrics=numbers))]
+        except SearchEnded:
+            known = self._observed().get(self._observation_key(self._definitions.active_values(checked), numbers))
+            if known is None:
+                raise
+            return self.trials[known]
 
     # --- the search
 
     def _begin_search(self) -> None:
         """Attends the chief's search, and waits for the chief if need be."""
-        if self._link.over is not None or self._link.closed:
-            self._link = self._new_link(self._link.run)
+        self._searches += 1
+        if self._link.closed:
+            self._link = self._new_link(str((self._link.over or {}).get("run", "")))
             self._mirror.follow(self._link)
         try:
             self._link.await_news()
@@ -330,7 +348,6 @@ class WorkerOracle(Oracle):
             self._link.close()
             raise
         self.stop_reason = None
-        self._catch_up()
         self._take_news()
 
     def _catch_up(self) -> None:

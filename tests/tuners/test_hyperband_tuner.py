@@ -11,8 +11,9 @@ import pytest
 
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.space.recorder import HyperParameters
-from krigetuner.tuners.hyperband import Hyperband
+from krigetuner.tuners.hyperband import Hyperband, HyperbandOracle
 from krigetuner.tuners.hypermodel import HyperModel
+from krigetuner.tuners.tuner import Tuner
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keras = pytest.importorskip("keras")
@@ -279,6 +280,18 @@ def test_folds_go_on_fold_by_fold(tmp_path: Path) -> None:
     tuner.search(X, Y, shuffle=False, batch_size=8, callbacks=[Log()], verbose=0)
     assert Log.seen == [(0, 0), (0, 0), (1, 1), (1, 1)]
     tuner.oracle.close()
+
+
+def test_a_tuner_that_does_not_follow_the_schedule_says_so(tmp_path: Path) -> None:
+    oracle = HyperbandOracle("val_loss", max_epochs=2, factor=2, seed=1)
+    tuner = Tuner(oracle, build_one, directory=tmp_path)
+    with pytest.warns(
+        KrigeTunerWarning, match="oracle: expected a tuner that trains each trial as long as Hyperband"
+    ) as told:
+        tuner.search(X, Y, epochs=1, callbacks=[Log()], **DATA)
+    assert sum("expected a tuner" in str(w.message) for w in told) == 1
+    assert [epoch for epoch, _ in Log.seen] == [0, 0]
+    oracle.close()
 
 
 def test_the_summary_tells_how_many_trials_and_epochs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

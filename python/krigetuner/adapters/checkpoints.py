@@ -173,9 +173,10 @@ class Checkpoints:
 
     def remove_last(self) -> None:
         """Removes the weights with which executions ended, and the directory when nothing else is in it."""
-        for path in [*self.directory.glob(LAST.format("*")), self.directory / LAYOUT]:
-            path.unlink(missing_ok=True)
-        self._tidy()
+        if (self.directory / LAYOUT).exists():
+            for path in [*self.directory.glob(LAST.format("*")), self.directory / LAYOUT]:
+                path.unlink(missing_ok=True)
+            self._tidy()
 
     def remove_state(self) -> None:
         """Forgets where the training stood."""

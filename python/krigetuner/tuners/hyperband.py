@@ -67,7 +67,6 @@ class Hyperband(Tuner):
         **kwargs: Any,
     ) -> None:
         self.seed = seed
-        self._told = False
         self._restoring = False
         self._at_once = True
         oracle = HyperbandOracle(

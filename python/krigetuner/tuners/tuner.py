@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +16,12 @@ from krigetuner.adapters.folds import check_folds, checked_cv, split_folds
 from krigetuner.adapters.function import executions
 from krigetuner.adapters.tensorboard import separate_logs
 from krigetuner.adapters.training import Training
-from krigetuner.errors import StoreError
+from krigetuner.errors import KrigeTunerWarning, StoreError
 from krigetuner.run.keras_tuner_project import foreign_trials
 from krigetuner.run.role import tuner_id as present_id
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.store.connection import Durability
+from krigetuner.trial.budget import EPOCHS
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners.base_tuner import BaseTuner
 from krigetuner.tuners.hooks import Hooks, report_epoch
@@ -107,6 +109,7 @@ class Tuner(BaseTuner):
         self.tuner_id = tuner_id or present_id()
         self._training: Training | None = None
         self._kept: set[str] | None = None
+        self._told = False
         place: dict[str, Any] = {"storage": storage, "durability": durability}
         super().__init__(oracle, hypermodel, directory, project_name, overwrite, **place, logger=logger, **kwargs)
         extended: Any = getattr(distribution_strategy, "extended", None)
@@ -201,6 +204,15 @@ class Tuner(BaseTuner):
 
     def _budget(self, trial: Trial, training: Training, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments of an execution's fit that the oracle decides in place of `kwargs`: how long to train."""
+        epochs = trial.hyperparameters.values.get(EPOCHS)
+        if epochs not in (None, kwargs.get("epochs")) and not self._told:
+            self._told = True
+            warnings.warn(
+                f"oracle: expected a tuner that trains each trial as long as {type(self.oracle).__name__} says, got "
+                f"{type(self).__name__}; use Hyperband, or define run_trial() and train to hyperparameters[{EPOCHS!r}]",
+                KrigeTunerWarning,
+                stacklevel=2,
+            )
         return {}
 
     def _build_and_fit_model(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
@@ -318,7 +330,8 @@ class Tuner(BaseTuner):
         ended, outside = {TrialStatus.COMPLETED, TrialStatus.FAILED}, self.oracle._placement().outside
         parent = state.trials[state.numbers[trial_id]].origin.parent
         ours = {trial_id, trial_id if parent is None else parent}
-        for other in (self._kept | ours) - needed - foreign_trials(state.saved):
+        kept |= foreign_trials(state.saved) & state.numbers.keys()
+        for other in (self._kept | ours) - needed:
             number = state.numbers[other]
             if state.trials[number].status in ended and number not in outside:  # those may lie inside again
                 self._files(other).remove_last()

@@ -189,6 +189,8 @@ class WorkerOracle(Oracle):
         except SearchEnded:
             return self._at_the_end()
         self._count = int(answer["changes"])
+        if answer["status"] == TrialStatus.STOPPED:
+            self.stop_reason = answer["message"]
         if answer["status"] != TrialStatus.RUNNING:
             return Trial(self._definitions.recorder.copy, answer["trial_id"], answer["status"], answer["message"])
         trial_id = str(answer["trial_id"])
@@ -327,12 +329,13 @@ class WorkerOracle(Oracle):
         numbers = scoring.reported(metrics, self.objective)
         checked = plain.values(self._definitions.check(given))
         try:
-            return self.trials[str(self._link.call("add_observation", values=checked, metrics=numbers))]
+            trial_id = str(self._link.call("add_observation", values=checked, metrics=numbers))
         except SearchEnded:
             known = self._observed().get(self._observation_key(self._definitions.active_values(checked), numbers))
             if known is None:
                 raise
-            return self.trials[known]
+            trial_id = known
+        return self.trials[trial_id]
 
     # --- the search
 

@@ -16,6 +16,8 @@ import pytest
 
 pytest.importorskip("grpc")
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("worker_script.py")
 PATIENCE = 40.0
 

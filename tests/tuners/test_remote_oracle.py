@@ -6,6 +6,7 @@ import math
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from krigetuner.errors import TrialTaken
 from krigetuner.run.progress import Progress, Shown
 from krigetuner.run.role import Role
 from krigetuner.run.wire import Server
-from krigetuner.tuners.chief import Service
+from krigetuner.tuners.chief import Service, serve
 from krigetuner.tuners.remote_oracle import follow_chief
 
 
@@ -197,6 +198,46 @@ def test_the_end_is_known_everywhere(tmp_path: Path) -> None:
         assert len(first.trials) == 2
     finally:
         pair.close()
+
+
+def test_processes_that_train_one_model_together_get_its_trials(pair: Pair) -> None:
+    reporter, follower = pair.workers
+    follower._role = replace(follower._role, tuner_id="w0")  # as in KerasTuner: one name, and one of them reports
+    follower._link = follower._new_link()
+    follower._mirror.follow(follower._link)
+    reporter.multi_worker = follower.multi_worker = True
+    follower.should_report = False
+    until_connected(reporter)
+    until_connected(follower)
+    assert follower.create_trial("w0").status == "IDLE"  # it never begins a trial by itself
+    first = reporter.create_trial("w0")
+    copy = follower.create_trial("w0")
+    assert copy.trial_id == first.trial_id
+    follower.report(copy.trial_id, 0, {"loss": 5.0})
+    copy.status = "COMPLETED"
+    follower.end_trial(copy)
+    assert pair.chief.trials[first.trial_id].status == "RUNNING"  # what it says does not count
+    assert follower.create_trial("w0").status == "IDLE"
+    reporter.update_trial(first.trial_id, {"loss": 1.0})
+    first.status = "COMPLETED"
+    reporter.end_trial(first)
+    second = reporter.create_trial("w0")
+    assert follower.create_trial("w0").trial_id == second.trial_id != first.trial_id
+
+
+def test_a_chief_without_a_token_warns_where_others_can_reach_it(tmp_path: Path) -> None:
+    oracle = made()
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        role = Role("chief", "chief", "0.0.0.0", taken.getsockname()[1])
+        with (
+            pytest.warns(kt.errors.KrigeTunerWarning, match="without a token; set KRIGETUNER_TOKEN"),
+            pytest.raises(RuntimeError, match="expected an address of this machine and a free port"),
+        ):
+            serve(oracle, role, Progress("silent", Shown("loss")), tmp_path)
+        with pytest.raises(RuntimeError, match="expected an address of this machine"):  # and no warning
+            serve(oracle, replace(role, token="secret"), Progress("silent", Shown("loss")), tmp_path)
 
 
 def test_a_worker_never_opens_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -282,7 +282,7 @@ class Assignment:
     def take_up(self, worker: Worker, holding: Sequence[str]) -> None:
         """Gives a worker that attends the trials back that it still runs, unless they were given away."""
         state = self._oracle._ledger.state
-        for trial_id in holding:
+        for trial_id in holding if worker.reports else ():
             record = state.trials.get(state.numbers.get(trial_id, -1))
             if record is not None and record.number in state.waiting and record.status == TrialStatus.INTERRUPTED:
                 self._oracle._start(record, record.worker or worker.tuner_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
-from inspect import isfunction
+from inspect import getattr_static, isfunction
 from typing import Any
 
 from krigetuner.errors import FatalValueError
@@ -30,7 +30,7 @@ class HyperModel:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        build: Any = cls.build
+        build: Any = getattr_static(cls, "build")  # a static method stays one
         if isfunction(build) and not hasattr(build, "direct"):
             setattr(cls, "build", _through_wrapper(build))  # noqa: B010
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from krigetuner.errors import SearchEnded, StoreError
 from krigetuner.run import faults
-from krigetuner.run.progress import note
+from krigetuner.run.progress import tell
 from krigetuner.run.role import Role
 from krigetuner.run.wire import Message, Unreachable, Wire
 
@@ -268,9 +268,9 @@ class Link:
                 self._give_up(short)
             if not told and not short and time.monotonic() - began > TELL_AFTER:
                 told = True
-                note(f"Waiting for the chief at {self._role.address}, for {self._role.chief_timeout / 60:.0f} minutes")
+                tell(f"Waiting for the chief at {self._role.address}, for {self._role.chief_timeout / 60:.0f} minutes")
         if told:
-            note(f"The chief at {self._role.address} is there")
+            tell(f"The chief at {self._role.address} is there")
 
     def _give_up(self, short: bool) -> None:
         if short:

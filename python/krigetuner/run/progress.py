@@ -132,25 +132,23 @@ def _is_interactive() -> bool:
     return bool(getattr(sys.stdout, "isatty", lambda: False)())
 
 
-def tell_interrupted(trial_ids: Sequence[str]) -> None:
+TO_GO_ON = "call search() again, or run the script again without overwrite=True, to go on"
+
+
+def tell_interrupted(trial_ids: Sequence[str], ways_on: str = TO_GO_ON) -> None:
     """Says on the standard error what has become of an interrupted search, and how to go on.
 
     Args:
         trial_ids: of the trials that ran.
+        ways_on: what to do now.
     """
     trials = ", ".join(f"trial {t}" for t in trial_ids)
     kept = f"{trials} was recorded as interrupted and will run first" if trials else "every trial was recorded"
-    line = f"Search interrupted: {kept}; call search() again, or run the script again without overwrite=True, to go on"
-    print(line, file=sys.stderr, flush=True)
+    tell(f"Search interrupted: {kept}; {ways_on}")
 
 
 def tell(line: str) -> None:
     """Writes a line that the user did not ask for to the standard error."""
-    note(line)
-
-
-def note(line: str) -> None:
-    """Writes a line about the search itself to the standard error."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -149,7 +149,7 @@ class BaseTuner:
         finally:
             progress.close(reason)
             if not reason:  # KeyboardInterrupt, SystemExit
-                tell_interrupted(study.interrupted)
+                tell_interrupted(study.interrupted, self.oracle._ways_on)
             study.news.search_ended()
             self.oracle._end_search(ended_by)
         self.on_search_end()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from krigetuner.errors import StoreError
 from krigetuner.run.link import Link
 from krigetuner.run.observed import Placement
-from krigetuner.run.progress import note
+from krigetuner.run.progress import tell
 from krigetuner.space.parameters import deserialize
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.tuners.mirror import MirrorLedger
@@ -114,6 +114,6 @@ class MirroredOracle(Oracle):
         """Reads from the database what the chief did not tell, for the search ended while this worker was away."""
         if self._link.missed:
             self._link.missed = False
-            note("The search has ended while this worker could not reach the chief")
+            tell("The search has ended while this worker could not reach the chief")
             with suppress(StoreError):  # the project may lie elsewhere
                 self._mirror.read_recorded()

@@ -9,6 +9,7 @@ from typing import Any
 
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.observed import Placement
+from krigetuner.run.progress import TO_GO_ON
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.store.connection import Durability
 from krigetuner.store.memory import MemoryStore
@@ -32,6 +33,7 @@ class OracleStudy(OracleInternals):
     """The part of `Oracle` that opens, records and reloads; see there for the arguments."""
 
     algorithm_name = "custom"
+    _ways_on = TO_GO_ON
     _derived: tuple[str, ...] = DERIVED
 
     def __init__(

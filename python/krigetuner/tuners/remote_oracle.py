@@ -53,6 +53,8 @@ def _worker_class(kind: type[Oracle]) -> Any:
 class WorkerOracle(MirroredOracle):
     """The methods that travel; see `Oracle` for what they mean."""
 
+    _ways_on = "another worker may run it; start this one again to have it take part"
+
     def _follow(self, role: Role, project: Path) -> None:
         """Prepares the link."""
         self._role, self._project = role, project

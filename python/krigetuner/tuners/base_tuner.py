@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -282,8 +283,9 @@ class BaseTuner:
         return str(Path(self.directory) / self.project_name)
 
     def get_trial_dir(self, trial_id: str) -> str:
-        """The directory of a trial's files, made when it does not exist."""
-        return str(trial_directory(self.project_dir, trial_id, create=True))
+        """The directory of a trial's files, made when it does not exist; an id that is no string goes by its text."""
+        name = trial_id if isinstance(trial_id, str) else re.sub(r"\W+", "_", str(trial_id))
+        return str(trial_directory(self.project_dir, name, create=True))
 
     # --- state of subclasses -------------------------------------------------------------------------------------
 

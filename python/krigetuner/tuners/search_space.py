@@ -75,6 +75,12 @@ class SearchSpace:
         copy.values = dict(values)
         return copy
 
+    def for_record(self, values: Mapping[str, Any]) -> HyperParameters:
+        """A trial that is over: its values, and all definitions, those of an earlier run too."""
+        copy = self.recorder.copy()
+        copy.values = dict(values)
+        return copy
+
     def defined_by_code(self) -> HyperParameters:
         """A copy without the definitions that only an earlier run made."""
         if not self._stored:

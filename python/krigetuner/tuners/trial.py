@@ -153,12 +153,17 @@ class Definitions(Protocol):
     """What makes the hyperparameters of a trial."""
 
     def for_trial(self, values: Mapping[str, Any]) -> HyperParameters:
-        """The known definitions with these values."""
+        """The definitions that the code has made, with these values."""
+
+    def for_record(self, values: Mapping[str, Any]) -> HyperParameters:
+        """All known definitions with these values."""
 
 
 def trial_of(record: TrialRecord, definitions: Definitions, objective: Objective) -> Trial:
     """The face of a record of the study."""
-    trial = Trial(lambda: definitions.for_trial(record.values), record.trial_id, record.status, record.message)
+    over = record.status in (TrialStatus.COMPLETED, TrialStatus.FAILED)  # then no code asks for anything any more
+    give = definitions.for_record if over else definitions.for_trial
+    trial = Trial(lambda: give(record.values), record.trial_id, record.status, record.message)
     trial.number, trial.attempt = record.number, record.attempt
     trial.score, trial.best_step, trial.variance = record.score, record.best_step, record.variance
     trial.executions = [Execution(metrics, step) for metrics, step in record.executions]

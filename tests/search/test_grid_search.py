@@ -10,7 +10,7 @@ from krigetuner.search.grid_search import GridSearch
 from krigetuner.search.protocol import Algorithm, Done, Wait
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
-from krigetuner.trial.history import History, Observation, Origin
+from krigetuner.trial.history import History, Observation, Origin, Phase
 
 
 class TestGridSearch(AlgorithmContract):
@@ -91,11 +91,15 @@ def test_an_object_that_saw_a_longer_history_answers_as_a_new_one() -> None:
 def test_a_trial_stands_for_the_values_of_what_it_did_not_ask_for() -> None:
     hp = HyperParameters()
     hp.Boolean("deep")
-    shallow = {"deep": False}
-    origin = Origin("grid")
-    first = Observation(0, shallow, "completed", 1.0, None, origin)
     hp.Choice("layers", [1, 2])  # asked for by trials with deep=True alone, and without a condition
     space = Space(hp.space)
+
+    def trial(number: int, deep: bool, phase: Phase, layers: int | None = None, by: str = "grid") -> Observation:
+        values = {"deep": deep, "layers": layers or 1}
+        loss = 1.0 if phase == "completed" else None
+        return Observation(number, values, phase, loss, None, Origin(by), "", () if layers else ("layers",))
+
+    first = trial(0, False, "completed")
 
     def next_of(search: GridSearch, *observations: Observation) -> object:
         answer = search.ask(space, History(observations, len(observations)))
@@ -103,15 +107,11 @@ def test_a_trial_stands_for_the_values_of_what_it_did_not_ask_for() -> None:
 
     assert next_of(GridSearch(), first) == {"deep": True, "layers": 1}
     assert next_of(GridSearch(["layers"]), first) == {"deep": False, "layers": 2}, "known before: it had the default"
-    given_elsewhere = Observation(0, shallow, "completed", 1.0, None, Origin("given"))
-    failed = Observation(0, shallow, "failed", None, None, origin)
-    for other in (given_elsewhere, failed):
+    for other in (trial(0, False, "completed", by="given"), trial(0, False, "failed")):
         assert next_of(GridSearch(), other) == {"deep": False, "layers": 2}
 
-    search = GridSearch()
-    deep = Observation(1, {"deep": True}, "running", None, None, origin)
+    search, deep = GridSearch(), trial(1, True, "running")
     assert isinstance(next_of(search, first, deep), Wait), "the running trial may not ask for it either"
-    ended = Observation(1, {"deep": True, "layers": 1}, "completed", 1.0, None, origin)
-    assert next_of(search, first, ended) == {"deep": True, "layers": 2}
-    last = Observation(2, {"deep": True, "layers": 2}, "completed", 1.0, None, origin)
-    assert isinstance(next_of(search, first, ended, last), Done)
+    deep = trial(1, True, "completed", layers=1)
+    assert next_of(search, first, deep) == {"deep": True, "layers": 2}
+    assert isinstance(next_of(search, first, deep, trial(2, True, "completed", layers=2)), Done)

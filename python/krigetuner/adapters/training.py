@@ -209,7 +209,7 @@ def _plain(result: Any) -> Any:
     if is_history(result):
         columns = {name: [number_of(v) for v in column] for name, column in result.history.items()}
         columns = {name: column for name, column in columns.items() if None not in column}
-        return {"history": columns, "epoch": [int(e) for e in result.epoch]}
+        return {"history": columns, "epoch": [int(e) for e in getattr(result, "epoch", ())]}
     if isinstance(result, Mapping):
         numbers = {str(name): scalar(value) for name, value in result.items()}
         return {"metrics": {name: value for name, value in numbers.items() if value is not None}}

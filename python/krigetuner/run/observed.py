@@ -124,4 +124,5 @@ def _observe(record: TrialRecord, space: Space, direction: str | None) -> Observ
     if phase == "completed" and record.score is not None:
         loss = loss_of(record.score, direction)
         phase = "failed" if loss is None else phase  # only a user's own scoring completes such a trial
-    return Observation(record.number, values, phase, loss, record.variance, record.origin, record.trial_id)
+    assumed = tuple(name for name in values if name not in record.values)
+    return Observation(record.number, values, phase, loss, record.variance, record.origin, record.trial_id, assumed)

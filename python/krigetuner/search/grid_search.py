@@ -47,9 +47,8 @@ class GridSearch:
         self._seen.update(space, history)
         if self._generation != self._seen.generation:
             self._generation, self._rest, self._ahead, self._listed = self._seen.generation, space.enumerate(), [], 0
-        late = {p.name for p in space.parameters} - self._known_before
-        stood_for = _Partial(space, late, history.in_phase("completed"))
-        held = _Partial(space, late, history.in_phase("running"))
+        stood_for = _Partial(self._known_before, history.in_phase("completed"))
+        held = _Partial(self._known_before, history.in_phase("running"))
         self._ahead = [
             (key, values) for key, values in self._ahead if key not in self._seen and values not in stood_for
         ]
@@ -58,9 +57,12 @@ class GridSearch:
             values = next(self._rest, None)
             if values is None:
                 break
-            self._listed += 1
             key = self._seen.key(space, values)
-            if key not in self._seen and values not in stood_for:
+            seen = key in self._seen
+            if not seen and values in stood_for:
+                continue
+            self._listed += 1
+            if not seen:
                 self._ahead.append((key, values))
                 if values not in held:
                     chosen.append(values)
@@ -73,22 +75,17 @@ class _Partial:
     """The combinations that agree with one of some trials in all that it asked for.
 
     Args:
-        space: of the combinations.
-        late: names that a trial may be without.
-        trials: those without one of them that is active count, unless they were observed elsewhere.
+        known_before: names that no trial can have been without.
+        trials: those without another name count, unless they were observed elsewhere.
     """
 
-    def __init__(self, space: Space, late: Collection[str], trials: Collection[Observation]) -> None:
+    def __init__(self, known_before: Collection[str], trials: Collection[Observation]) -> None:
         self._asked: dict[tuple[str, ...], set[tuple[Value, ...]]] = defaultdict(set)
-        if not late:
-            return
         for trial in trials:
-            if trial.origin.algorithm == "given":  # nobody ran it: it asked for nothing
-                continue
-            full = space.complete(trial.values)
-            names = tuple(name for name in full if name in trial.values or name not in late)
-            if len(names) < len(full):
-                self._asked[names].add(tuple(full[name] for name in names))
+            lacking = {name for name in trial.assumed if name not in known_before}
+            if lacking and trial.origin.algorithm != "given":  # nobody ran that one: it asked for nothing
+                names = tuple(name for name in trial.values if name not in lacking)
+                self._asked[names].add(tuple(trial.values[name] for name in names))
 
     def __contains__(self, values: Mapping[str, Value]) -> bool:
         return any(

@@ -47,6 +47,7 @@ class Observation:
         variance: variance of the mean over executions or folds, None when not known.
         origin: where the suggestion came from.
         trial_id: the trial's name, by which another's `origin.parent` refers to it.
+        assumed: names in `values` that the trial did not have: it was asked for nothing of that kind, or not yet.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Observation:
     variance: float | None
     origin: Origin
     trial_id: str = ""
+    assumed: tuple[str, ...] = ()
 
 
 class History(Sequence[Observation]):

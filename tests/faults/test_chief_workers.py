@@ -126,12 +126,12 @@ def test_two_of_four_workers_are_killed(crew: Callable[[str, int], Crew]) -> Non
 
 def test_the_chief_is_killed_and_restarted(crew: Callable[[str, int], Crew]) -> None:
     c = crew("hold", 5)
-    c.start("chief", "w1", "w2")
+    c.start("chief", "w1", "w2", KRIGETUNER_WORKER_TIMEOUT="20")
     c.until(lambda: len(c.diary("begin")) == 2)
     c.kill("chief")
     (c.folder / "go").touch()
     c.until(lambda: len(c.diary("done")) == 2)  # the trials go on without a chief
-    c.start("chief")
+    c.start("chief", KRIGETUNER_WORKER_TIMEOUT="20")
     ended = c.ends("chief", "w1", "w2")
     assert [status for status, _ in ended.values()] == [0, 0, 0], ended
     assert [row[:2] for row in c.trials()] == [(str(n), "COMPLETED") for n in range(5)]

@@ -37,7 +37,8 @@ class Link:
         role: of this process; where the chief is, and how long to wait for it.
         hello: gives what the chief is told at every attendance.
         done: the chief's search that this process has seen the end of, "" for none.
-        last_word: gives how the search ended where the chief is gone, None while that is not known.
+        last_word: gives how the search ended where the chief is gone, None while that is not known; it is handed the
+            seconds since the link was made.
 
     Attributes:
         session: tells this process from every other.
@@ -51,7 +52,7 @@ class Link:
         role: Role,
         hello: Callable[[], Message],
         done: str = "",
-        last_word: Callable[[], Message | None] = lambda: None,
+        last_word: Callable[[float], Message | None] = lambda waited: None,
     ) -> None:
         self._role, self._hello, self._done, self._last_word = role, hello, done, last_word
         self.session = uuid.uuid4().hex
@@ -66,6 +67,7 @@ class Link:
         self._connected = False
         self._closed = False
         self._crowded: float | None = None
+        self._made = time.monotonic()
         self._wire: Wire | None = None
         self._thread: threading.Thread | None = None
 
@@ -111,7 +113,7 @@ class Link:
 
     def _look_for_last_word(self) -> None:
         """Finds out whether a search ended behind this worker's back that it has not seen the end of."""
-        word = self._last_word()
+        word = self._last_word(time.monotonic() - self._made)
         if word is not None and word["run"] != self._done:
             with self._changed:
                 self.missed = self.over is None

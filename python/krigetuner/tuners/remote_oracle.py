@@ -68,7 +68,10 @@ class WorkerOracle(MirroredOracle):
         self._opened = self._mirror = MirrorLedger(self._link, project)
 
     def _new_link(self, done: str = "") -> Link:
-        return Link(self._role, self._hello, done, lambda: last_word.find(self._project, max(self._searches, 1)))
+        return Link(self._role, self._hello, done, self._found_word)
+
+    def _found_word(self, waited: float) -> dict[str, Any] | None:
+        return last_word.find(self._project, max(self._searches, 1), waited)
 
     def _hello(self) -> dict[str, Any]:
         """What the chief is told of this process whenever it attends."""

@@ -250,6 +250,17 @@ def test_damage_anywhere_costs_no_more_than_the_file(tmp_path: Path, name: str) 
     assert told > (100 if len(whole) > 2 else 60)
 
 
+def test_trials_whose_file_is_gone_are_named(tmp_path: Path) -> None:
+    root = write(tmp_path, [trial(str(i)) for i in range(4)], oracle(start_order=["0", "1", "2", "3"]))
+    (root / "trial_1/trial.json").unlink()
+    (root / "trial_3/trial.json").unlink()
+    (root / "trial_3").rmdir()
+    project = read_project(root)
+    assert list(project.trials) == ["0", "2"]
+    assert project.problems == ("oracle.json: names trials that have no trial.json, which are left out: 1, 3",)
+    assert project.unread == ("1",)
+
+
 def test_whole_files_that_are_something_else(tmp_path: Path) -> None:
     root = write(tmp_path, [trial(str(i)) for i in range(13)])
     bad: list[Any] = [

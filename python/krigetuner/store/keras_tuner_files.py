@@ -12,7 +12,7 @@ Versions before 1.2 have no orders, no retries and no messages; 1.0 has a metric
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -140,6 +140,7 @@ class _Reading:
         began = _moments(oracle)
         runs = {k: min(max(n, 0), 100) for k, n in _part(oracle, "run_times", dict).items() if isinstance(n, int)}
         first = _strings(oracle, "start_order")
+        self._note_absent(first, found)
         order = [i for i in first if i in found] + sorted(found.keys() - set(first), key=lambda i: _place(found[i]))
         trials = {i: replace(found[i], runs=runs.get(i), begun=began.get(i)) for i in order}
         ended, waiting = _orders(trials, oracle)
@@ -186,6 +187,15 @@ class _Reading:
             else:
                 found[trial_id] = trial
         return found
+
+    def _note_absent(self, named: Sequence[str], found: Mapping[str, FoundTrial]) -> None:
+        """Notes the trials that the oracle names and whose own file is gone."""
+        gone = [i for i in dict.fromkeys(named) if i not in found and i not in self.unread]
+        if gone:
+            what = f"{', '.join(gone[:20])}{', ...' if len(gone) > 20 else ''}"
+            self._problem(self.root / ORACLE, f"names trials that have no {TRIAL}, which are left out: {what}")
+        present = {path.name for path in self.root.glob("trial_*") if path.is_dir()}
+        self.unread += [i for i in gone if f"trial_{i}" in present]
 
     def _parameters(self, oracle: Mapping[str, Any], trials: Mapping[str, FoundTrial]) -> tuple[Mapping[str, Any], ...]:
         """The configs of the space: the oracle's, else what the trials knew."""

@@ -413,3 +413,9 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match=text):
             oracle._set_project_dir(directory, name)
     assert len(drive(oracle)) == 3
+
+
+def test_a_directory_that_is_a_url() -> None:
+    oracle = RandomSearchOracle(MIN, 3, hyperparameters=mixed())
+    with pytest.raises(ValueError, match=r"directory: expected a path of this machine, got the URL 'gs://bucket/dir'; "):
+        oracle._set_project_dir("gs://bucket/dir", "project")

@@ -14,7 +14,16 @@ from krigetuner.store.keras_tuner_files import is_project
 
 
 def project_path(directory: str | Path | None, project_name: str | None) -> Path:
-    """The project directory: `<directory or ".">/<project_name or "untitled_project">`."""
+    """The project directory: `<directory or ".">/<project_name or "untitled_project">`.
+
+    Raises:
+        ValueError: the directory is a URL, which a local directory would be made of in silence.
+    """
+    if directory is not None and "://" in str(directory):
+        raise ValueError(
+            f"directory: expected a path of this machine, got the URL {str(directory)!r}; mount it, or keep the record "
+            "in a database with storage=... and give a local directory for the models"
+        )
     return Path(directory or ".") / (project_name or "untitled_project")
 
 

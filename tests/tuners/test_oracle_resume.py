@@ -417,5 +417,5 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_a_url() -> None:
     oracle = RandomSearchOracle(MIN, 3, hyperparameters=mixed())
-    with pytest.raises(ValueError, match=r"directory: expected a path of this machine, got the URL 'gs://bucket/dir'; "):
+    with pytest.raises(ValueError, match=r"directory: expected a path of this machine, got the URL 'gs://bucket/dir'"):
         oracle._set_project_dir("gs://bucket/dir", "project")

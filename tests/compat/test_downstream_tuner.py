@@ -184,9 +184,14 @@ def test_a_greedy_search_and_its_second_process(library: SimpleNamespace, tmp_pa
     assert all(np.array_equal(a, b) for a, b in zip(again.get_best_models()[0].get_weights(), weights, strict=True))
 
 
-@pytest.mark.parametrize("name", ["Random", "Bayesian", "Hyperband"])
-def test_a_ready_tuner_and_an_own_one_as_bases(name: str, library: SimpleNamespace, tmp_path: Path) -> None:
-    tuner = getattr(library, name)(library.Graph(), objective="loss", max_trials=2, directory=tmp_path, seed=1)
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [("keras_tuner", "Random"), ("krigetuner", "Random"), ("krigetuner", "Bayesian"), ("krigetuner", "Hyperband")],
+)
+def test_a_ready_tuner_and_an_own_one_as_bases(package: str, name: str, tmp_path: Path) -> None:
+    tuner = getattr(made_from(importlib.import_module(package)), name)(
+        library.Graph(), objective="loss", max_trials=2, directory=tmp_path, seed=1
+    )
     tuner.search(X, Y, **FIT)
     assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
     assert tuner._finished

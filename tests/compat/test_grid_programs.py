@@ -1,4 +1,4 @@
-"""Random programs that ask for hyperparameters as they run: grid search visits what KerasTuner's visits, in its order."""
+"""Random programs that ask for hyperparameters as they run: grid search visits what KerasTuner's does, in order."""
 
 from __future__ import annotations
 

@@ -189,9 +189,8 @@ def test_a_greedy_search_and_its_second_process(library: SimpleNamespace, tmp_pa
     [("keras_tuner", "Random"), ("krigetuner", "Random"), ("krigetuner", "Bayesian"), ("krigetuner", "Hyperband")],
 )
 def test_a_ready_tuner_and_an_own_one_as_bases(package: str, name: str, tmp_path: Path) -> None:
-    tuner = getattr(made_from(importlib.import_module(package)), name)(
-        library.Graph(), objective="loss", max_trials=2, directory=tmp_path, seed=1
-    )
+    library = made_from(importlib.import_module(package))
+    tuner = getattr(library, name)(library.Graph(), objective="loss", max_trials=2, directory=tmp_path, seed=1)
     tuner.search(X, Y, **FIT)
     assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
     assert tuner._finished

@@ -16,8 +16,7 @@ from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.objective import Objective
 from krigetuner.tuners.classes import RandomSearch
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-keras = pytest.importorskip("keras")
+import keras
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 Make = Callable[..., RandomSearch]
@@ -131,6 +130,12 @@ def test_the_message_lists_the_names_that_will_be_logged(
     assert ("did you mean 'val_acc'?" in str(raised.value)) == validation
     logged = building(**compiled)(HyperParameters()).fit(X, Y, **fit).history
     assert str(sorted(logged)) == names
+
+
+def test_the_hint_looks_past_capital_letters(make: Make) -> None:
+    tuner = make(building(metrics=["AUC", "accuracy"]), "val_auc")
+    with pytest.raises(FatalValueError, match="expected val_auc .*; did you mean 'val_AUC'?"):
+        tuner.search(X, Y, epochs=1, verbose=0, validation_split=0.5)
 
 
 def test_metrics_of_one_output_need_no_direction(make: Make) -> None:

@@ -174,7 +174,7 @@ def test_without_skops_the_model_lives_in_memory(
 def test_no_refit(tmp_path: Path, opened: list[SklearnTuner]) -> None:
     tuner = tuner_of(tmp_path, opened, refit=False)
     tuner.search(X, Y, verbose=0)
-    with pytest.raises(FileNotFoundError, match="expected the model of the trial"):
+    with pytest.raises(FileNotFoundError, match="unless refit=False, search"):
         tuner.get_best_models()
 
 

@@ -220,7 +220,8 @@ def check_metrics(objective: Objective, model: Any, callbacks: Sequence[Any], va
     logged = known | added | ({f"val_{name}" for name in known} if validation else set())
     missing = [name for name in names_of(objective) if name not in logged]
     if missing:
-        similar = [close for name in missing for close in difflib.get_close_matches(name, sorted(logged), 1)]
+        folded = {name.lower(): name for name in sorted(logged)}  # val_auc is near val_AUC
+        similar = [folded[near] for name in missing for near in difflib.get_close_matches(name.lower(), folded, 1)]
         hint = f"; did you mean {', '.join(map(repr, similar))}?" if similar else ""
         raise FatalValueError(
             f"objective: expected {', '.join(missing)} among the metrics that the model is compiled with, got "

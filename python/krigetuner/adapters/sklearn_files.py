@@ -115,7 +115,10 @@ def untrusted_types(path: Path) -> list[str]:
 
 def _absent(path: Path) -> str:
     there = [name for name in OTHERS if (path.parent / name).exists()]
-    message = f"load_model: expected the model of the trial in {path}, got no such file; search(X, y) fits it again"
+    message = (
+        f"load_model: expected the model of the trial in {path}, got no such file; unless refit=False, search(X, y) "
+        "fits it again"
+    )
     if not there:
         return message + ", and at its end stores the best one"
     if there[0] == "model.pickle":

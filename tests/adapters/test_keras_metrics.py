@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -16,7 +16,6 @@ from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.objective import Objective
 from krigetuner.tuners.classes import RandomSearch
 
-import keras
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 Make = Callable[..., RandomSearch]
@@ -134,7 +133,7 @@ def test_the_message_lists_the_names_that_will_be_logged(
 
 def test_the_hint_looks_past_capital_letters(make: Make) -> None:
     tuner = make(building(metrics=["AUC", "accuracy"]), "val_auc")
-    with pytest.raises(FatalValueError, match="expected val_auc .*; did you mean 'val_AUC'?"):
+    with pytest.raises(FatalValueError, match=r"expected val_auc .*; did you mean 'val_AUC'\?"):
         tuner.search(X, Y, epochs=1, verbose=0, validation_split=0.5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -20,6 +21,7 @@ settings.load_profile("fixed")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell's background job ignores Ctrl-C, and so would every process that a test starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports it
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

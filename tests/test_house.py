@@ -39,6 +39,7 @@ FLOORS = {
 }
 MAY_PRINT = {"run/progress.py", "cli.py"}
 FILES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 NATIVE_SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh"}
 NATIVE = sorted(
     path
@@ -127,6 +128,13 @@ def test_file(path: Path) -> None:
             assert name(path) in MAY_PRINT, f"line {node.lineno}: print"
         if isinstance(node, ast.ExceptHandler):
             assert not all(isinstance(s, ast.Pass) for s in node.body), f"line {node.lineno}: a swallowed exception"
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda p: p.relative_to(ROOT / "tests").as_posix())
+def test_tests_are_short_and_say_what_they_are_about(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") < 400
+    assert ast.get_docstring(ast.parse(text)), "a module docstring comes first"
 
 
 @pytest.mark.parametrize("path", NATIVE, ids=lambda p: p.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -17,7 +16,6 @@ from krigetuner.adapters.folds import Folds, check_folds, checked_cv, split_fold
 from krigetuner.adapters.rows import labels, take_rows
 from krigetuner.errors import FatalValueError, KrigeTunerWarning, MissingDependency
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 N = 24
 X = np.arange(N * 3, dtype="float32").reshape(N, 3)
 Y = (np.arange(N) % 3 == 0).astype("float32")
@@ -155,7 +153,8 @@ def test_rows_of_nested_data_keep_their_structure_and_kind() -> None:
 
 
 def test_rows_of_tensors() -> None:
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     args, kwargs = split(ms.StratifiedKFold(2), tf.constant(X), tf.constant(Y)).arguments(0)
     train, validation = next(ms.StratifiedKFold(2).split(X, Y))
     assert np.array_equal(args[0].numpy(), X[train])
@@ -208,7 +207,8 @@ def test_what_cannot_be_split(cv: Any, args: Any, kwargs: Any, message: str) -> 
 
 
 def test_datasets_are_refused_by_name() -> None:
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     with pytest.raises(FatalValueError, match=r"got tensorflow.*Dataset, whose rows cannot be chosen.*validation_data"):
         split(2, tf.data.Dataset.from_tensor_slices((X, Y)).batch(4))
 

@@ -148,7 +148,8 @@ def test_averages() -> None:
 
 
 def test_hparams_of_tensorboard() -> None:
-    api = pytest.importorskip("tensorboard.plugins.hparams.api")
+    from tensorboard.plugins.hparams import api
+
     hp = kt.HyperParameters()
     hp.Int("units", 1, 9, step=4)
     hp.Choice("act", ["relu", "tanh"])

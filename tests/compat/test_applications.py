@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import os
 import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.tuners import applications as ours
 
-keras = pytest.importorskip("keras")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    keras_tuner = pytest.importorskip("keras_tuner", exc_type=ImportError)
+    import keras_tuner
 theirs = keras_tuner.applications
 
 pytestmark = [pytest.mark.compat, pytest.mark.filterwarnings("ignore")]

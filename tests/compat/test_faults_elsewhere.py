@@ -41,7 +41,6 @@ def crew(folder: Path, mode: str, *names: str) -> dict[str, tuple[int, str]]:
 @pytest.mark.slow
 def test_b7_a_killed_workers_trial_is_run_again_and_the_chief_ends(tmp_path: Path) -> None:
     """Also: a space that is known inside a trial only keeps no worker away."""
-    pytest.importorskip("grpc")
     ended = crew(tmp_path, "kill", "chief", "strong", "weak")
     assert {name: status for name, (status, _) in ended.items()} == {"chief": 0, "strong": 0, "weak": -9}, ended
     (lost,) = tmp_path.glob("weak-*")
@@ -53,7 +52,6 @@ def test_b7_a_killed_workers_trial_is_run_again_and_the_chief_ends(tmp_path: Pat
 
 @pytest.mark.slow
 def test_b7_failing_trials_end_the_search_with_the_users_traceback(tmp_path: Path) -> None:
-    pytest.importorskip("grpc")
     ended = crew(tmp_path, "fail", "chief", "worker")
     assert all(status == 1 for status, _ in ended.values()), ended
     for _, errors in ended.values():
@@ -71,7 +69,6 @@ def tuned(folder: Path, build: Any, *data: Any, **options: Any) -> Any:
 
 @pytest.fixture
 def data() -> tuple[Any, Any]:
-    pytest.importorskip("sklearn")
     x = np.random.default_rng(0).normal(size=(40, 3))
     return x, (x[:, 0] > 0).astype(int)
 

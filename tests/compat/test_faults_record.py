@@ -144,7 +144,7 @@ def test_b4_a_tuner_with_a_name_of_its_own_reloads(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras beside numpy 2
 def test_b12_weights_of_the_best_trials_only(tmp_path: Path) -> None:
-    keras = pytest.importorskip("keras")
+    import keras
 
     class Saving(kt.RandomSearch):
         def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> float:

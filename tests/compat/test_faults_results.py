@@ -10,13 +10,13 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from tests.compat.fault_driver import LOSS, Plain, driven, random_oracle, searched, statuses
 
 import krigetuner as kt
 
-keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras beside numpy 2
 
 X = np.random.default_rng(0).normal(size=(8, 2)).astype("float32")

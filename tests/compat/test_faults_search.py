@@ -133,7 +133,6 @@ def test_b8_reverse_log_steps_stay_inside() -> None:
 
 
 def test_b8_the_dropout_of_xception() -> None:
-    pytest.importorskip("keras")
     hp = kt.HyperParameters()
     hp.Fixed("num_residual_blocks", 2)
     with warnings.catch_warnings():

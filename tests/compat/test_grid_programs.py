@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-import warnings
 from typing import Any
 
 import pytest
@@ -81,14 +79,6 @@ def visited(tuner_class: Any, oracle: Any, program: Program, early: bool) -> lis
             oracle.close()
     assert all(trial.status == "COMPLETED" for trial in trials)
     return [dict(sorted(trial.hyperparameters.values.items())) for trial in trials]
-
-
-@pytest.fixture(scope="module")
-def keras_tuner() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("keras_tuner")
 
 
 @settings(max_examples=25)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
+
+import keras
 
 import krigetuner as kt
 
-keras = pytest.importorskip("keras")
 pytestmark = [pytest.mark.compat, pytest.mark.filterwarnings("ignore")]
 X = np.linspace(-1, 1, 8, dtype="float32")[:, None]
 HOOKS = (
@@ -26,7 +26,9 @@ HOOKS = (
 
 @pytest.fixture
 def both(tmp_path: Path) -> list[tuple[Any, Path]]:
-    return [(pytest.importorskip("keras_tuner"), tmp_path / "theirs"), (kt, tmp_path / "ours")]
+    import keras_tuner
+
+    return [(keras_tuner, tmp_path / "theirs"), (kt, tmp_path / "ours")]
 
 
 def build(hp: Any) -> Any:

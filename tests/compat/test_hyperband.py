@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,6 @@ from krigetuner.tuners.hyperband import Hyperband
 
 pytestmark = [pytest.mark.compat, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 CONTROL = ("tuner/bracket", "tuner/round", "tuner/epochs", "tuner/initial_epoch", "tuner/trial_id")
-
-
-@pytest.fixture(scope="module")
-def keras_tuner() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("keras_tuner")
 
 
 def pair(keras_tuner: Any, path: Path, direction: str = "min", **options: Any) -> tuple[Any, Any]:

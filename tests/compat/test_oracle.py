@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,6 @@ from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
 
 pytestmark = pytest.mark.compat
-
-
-@pytest.fixture(scope="module")
-def keras_tuner() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("keras_tuner")
 
 
 NAMES = ("RandomSearchOracle", "GridSearchOracle", "BayesianOptimizationOracle")

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
 
 import krigetuner as kt
@@ -25,11 +24,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "GridSearch": {"max_trials": 4},
     "Hyperband": {"max_epochs": 4, "factor": 2},
 }
-
-
-@pytest.fixture(scope="module")
-def theirs() -> Any:
-    return pytest.importorskip("keras_tuner")
 
 
 def build(hp: Any) -> None:
@@ -102,8 +96,8 @@ def first_rounds(trials: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_project_is_continued_where_it_stood(theirs: Any, tmp_path: Path, kind: str, capsys: Any) -> None:
-    before = searched(theirs, kind, tmp_path, fails={"2": ValueError("it broke"), "0002": ValueError("it broke")})
+def test_a_project_is_continued_where_it_stood(keras_tuner: Any, tmp_path: Path, kind: str, capsys: Any) -> None:
+    before = searched(keras_tuner, kind, tmp_path, fails={"2": ValueError("it broke"), "0002": ValueError("it broke")})
     files, known = digests(tmp_path / "p"), dict(before.oracle.trials)
     more = {"hyperband_iterations": 2} if kind == "Hyperband" else {"max_trials": 5}
     ours = tuner(kt, kind, tmp_path, **more)
@@ -126,14 +120,14 @@ def test_a_project_is_continued_where_it_stood(theirs: Any, tmp_path: Path, kind
 
 
 @pytest.mark.parametrize("damage", [False, True])
-def test_hyperband_goes_on_in_its_brackets(theirs: Any, tmp_path: Path, damage: bool) -> None:
+def test_hyperband_goes_on_in_its_brackets(keras_tuner: Any, tmp_path: Path, damage: bool) -> None:
     stop = {f"{n:04d}": KeyboardInterrupt() for n in (9,)}
     with pytest.raises(KeyboardInterrupt):
-        searched(theirs, "Hyperband", tmp_path, fails=stop)
+        searched(keras_tuner, "Hyperband", tmp_path, fails=stop)
     if damage:  # the brackets can be told from the trials
         (tmp_path / "p/oracle.json").write_bytes(b"")
     ours = searched(kt, "Hyperband", tmp_path)
-    whole = searched(theirs, "Hyperband", tmp_path / "whole")
+    whole = searched(keras_tuner, "Hyperband", tmp_path / "whole")
 
     def places(trials: Any) -> list[Any]:
         names = ("tuner/epochs", "tuner/initial_epoch", "tuner/round")
@@ -148,9 +142,9 @@ def test_hyperband_goes_on_in_its_brackets(theirs: Any, tmp_path: Path, damage: 
             assert promoted["tuner/epochs"] == trial.hyperparameters.values["tuner/initial_epoch"]
 
 
-def test_the_trial_that_was_cut_short_runs_first_with_its_values(theirs: Any, tmp_path: Path) -> None:
+def test_the_trial_that_was_cut_short_runs_first_with_its_values(keras_tuner: Any, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        searched(theirs, "RandomSearch", tmp_path, fails={"2": KeyboardInterrupt()})
+        searched(keras_tuner, "RandomSearch", tmp_path, fails={"2": KeyboardInterrupt()})
     state = json.loads((tmp_path / "p/trial_2/trial.json").read_text())
     ours = tuner(kt, "RandomSearch", tmp_path)
     assert ours.remaining_trials == 1
@@ -159,8 +153,8 @@ def test_the_trial_that_was_cut_short_runs_first_with_its_values(theirs: Any, tm
     assert key(trial.hyperparameters.values) == key(state["hyperparameters"]["values"])
 
 
-def test_a_trial_that_waits_for_its_retry_has_the_attempts_left_that_it_had(theirs: Any, tmp_path: Path) -> None:
-    made = tuner(theirs, "RandomSearch", tmp_path, max_retries_per_trial=2)
+def test_a_trial_that_waits_for_its_retry_has_the_attempts_left_that_it_had(keras_tuner: Any, tmp_path: Path) -> None:
+    made = tuner(keras_tuner, "RandomSearch", tmp_path, max_retries_per_trial=2)
     trial = made.oracle.create_trial("tuner0")
     trial.status, trial.message = "INVALID", "Traceback: first"
     made.on_trial_end(trial)
@@ -169,12 +163,12 @@ def test_a_trial_that_waits_for_its_retry_has_the_attempts_left_that_it_had(thei
     assert (record.status, record.attempt, len(ours.oracle.trials)) == ("FAILED", 2, 4)
 
 
-def test_an_objective_that_is_not_that_of_the_scores_is_refused(theirs: Any, tmp_path: Path) -> None:
+def test_an_objective_that_is_not_that_of_the_scores_is_refused(keras_tuner: Any, tmp_path: Path) -> None:
     class Other(kt.RandomSearch):
         def run_trial(self, trial: Any, *args: Any, **fit: Any) -> Any:
             return 1.0
 
-    searched(theirs, "RandomSearch", tmp_path)
+    searched(keras_tuner, "RandomSearch", tmp_path)
     files = digests(tmp_path)
     with pytest.raises(kt.errors.StudyMismatch, match="expected a search for objective 'val_acc', got a KerasTuner"):
         Other(build, "val_acc", directory=tmp_path, project_name="p")
@@ -182,8 +176,8 @@ def test_an_objective_that_is_not_that_of_the_scores_is_refused(theirs: Any, tmp
     assert len(tuner(kt, "RandomSearch", tmp_path).oracle.trials) == 4
 
 
-def test_overwrite_moves_the_files_aside(theirs: Any, tmp_path: Path) -> None:
-    searched(theirs, "RandomSearch", tmp_path)
+def test_overwrite_moves_the_files_aside(keras_tuner: Any, tmp_path: Path) -> None:
+    searched(keras_tuner, "RandomSearch", tmp_path)
     (tmp_path / "p/notes.txt").write_text("mine")
     files = {name: digest for name, digest in digests(tmp_path / "p").items() if name != "notes.txt"}
     ours = searched(kt, "RandomSearch", tmp_path, overwrite=True)
@@ -196,13 +190,13 @@ def test_overwrite_moves_the_files_aside(theirs: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "p/keras_tuner_2").exists()
 
 
-def test_nan_and_infinity_survive(theirs: Any, tmp_path: Path) -> None:
+def test_nan_and_infinity_survive(keras_tuner: Any, tmp_path: Path) -> None:
     results = iter([1.0, float("inf"), float("nan"), 2.0])
 
     def run_trial(self: Any, trial: Any, **fit: Any) -> Any:
         return {"val_loss": next(results), "odd": float("-inf")}
 
-    made = type("Odd", (theirs.RandomSearch,), {"run_trial": run_trial})
+    made = type("Odd", (keras_tuner.RandomSearch,), {"run_trial": run_trial})
     made(build, "val_loss", max_trials=4, directory=tmp_path, project_name="p").search(verbose=0)
     ours = tuner(kt, "RandomSearch", tmp_path).oracle
     assert [t.status for t in ours.trials.values()] == ["COMPLETED", "COMPLETED", "FAILED", "COMPLETED"]
@@ -215,14 +209,14 @@ def test_nan_and_infinity_survive(theirs: Any, tmp_path: Path) -> None:
     ("low", "high", "step", "sampling"),
     [(0, 1, 0.1, "linear"), (0.1, 0.9, 0.07, "linear"), (1e-5, 0.1, 10, "log"), (1e-3, 1, 10, "reverse_log")],
 )
-def test_stepped_numbers_there_and_back(theirs: Any, low: float, high: float, step: float, sampling: str) -> None:
+def test_stepped_numbers_there_and_back(keras_tuner: Any, low: float, high: float, step: float, sampling: str) -> None:
     from krigetuner.run.keras_tuner_export import _has, _value
     from krigetuner.space.parameters import Float
     from krigetuner.space.space import Space
     from krigetuner.store.keras_tuner_space import legal_values
 
     ours = Float("x", low, high, step, sampling)
-    values = list(theirs.engine.hyperparameters.Float("x", low, high, step, sampling).values)
+    values = list(keras_tuner.engine.hyperparameters.Float("x", low, high, step, sampling).values)
     for value in values:
         legal = legal_values(Space([ours]), {"x": value})["x"]
         assert legal in ours.values
@@ -242,14 +236,14 @@ def exported(directory: Path, target: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_keras_tuner_loads_what_we_write_and_goes_on(theirs: Any, tmp_path: Path, kind: str) -> None:
+def test_keras_tuner_loads_what_we_write_and_goes_on(keras_tuner: Any, tmp_path: Path, kind: str) -> None:
     fails = {"2": ValueError("it broke"), "0002": ValueError("it broke")}
     ours = searched(kt, kind, tmp_path / "ours", fails=fails)
     before = digests(tmp_path / "ours")
     exported(tmp_path / "ours", tmp_path / "out")
     assert digests(tmp_path / "ours") == before
     more = {"hyperband_iterations": 2} if kind == "Hyperband" else {"max_trials": 5}
-    loaded = tuner(theirs, kind, tmp_path / "out", **more)
+    loaded = tuner(keras_tuner, kind, tmp_path / "out", **more)
     loaded.oracle.hyperband_iterations = 2  # it takes the file's, whatever the code says
     assert told(loaded.oracle.trials.values()) == told(ours.oracle.trials.values())
     assert loaded.oracle.start_order == ours.oracle.start_order
@@ -274,11 +268,11 @@ def test_keras_tuner_loads_what_we_write_and_goes_on(theirs: Any, tmp_path: Path
         assert len(set(drawn)) == len(drawn) > len(first_rounds(ours.oracle.trials.values()))
 
 
-def test_keras_tuner_goes_on_in_our_brackets(theirs: Any, tmp_path: Path) -> None:
+def test_keras_tuner_goes_on_in_our_brackets(keras_tuner: Any, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         searched(kt, "Hyperband", tmp_path / "ours", fails={"0009": KeyboardInterrupt()})
     exported(tmp_path / "ours", tmp_path / "out")
-    loaded = searched(theirs, "Hyperband", tmp_path / "out")
+    loaded = searched(keras_tuner, "Hyperband", tmp_path / "out")
     whole = searched(kt, "Hyperband", tmp_path / "whole")
     names = ("tuner/epochs", "tuner/initial_epoch", "tuner/round")
     places = [
@@ -288,7 +282,7 @@ def test_keras_tuner_goes_on_in_our_brackets(theirs: Any, tmp_path: Path) -> Non
     assert {t.status for t in loaded.oracle.trials.values()} == {"COMPLETED"}
 
 
-def test_a_small_space_is_not_repeated_by_keras_tuner(theirs: Any, tmp_path: Path) -> None:
+def test_a_small_space_is_not_repeated_by_keras_tuner(keras_tuner: Any, tmp_path: Path) -> None:
     def small(hp: Any) -> None:
         hp.Float("x", 0, 1, step=0.3)
         hp.Int("n", 1, 2)
@@ -305,7 +299,7 @@ def test_a_small_space_is_not_repeated_by_keras_tuner(theirs: Any, tmp_path: Pat
 
     first = search(kt, tmp_path / "ours", 5)
     assert exported(tmp_path / "ours", tmp_path / "out") == []
-    after = search(theirs, tmp_path / "out", 8)
+    after = search(keras_tuner, tmp_path / "out", 8)
     assert after[:5] == first
     assert len(set(after)) == len(after)
 
@@ -327,8 +321,8 @@ def test_what_keras_tuner_does_not_have_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["RandomSearch", "Hyperband"])
-def test_there_and_back_again_is_the_same(theirs: Any, tmp_path: Path, kind: str) -> None:
-    searched(theirs, kind, tmp_path / "first", fails={"2": ValueError("it broke"), "0002": ValueError("it broke")})
+def test_there_and_back_again_is_the_same(keras_tuner: Any, tmp_path: Path, kind: str) -> None:
+    searched(keras_tuner, kind, tmp_path / "first", fails={"2": ValueError("it broke"), "0002": ValueError("it broke")})
     ours = tuner(kt, kind, tmp_path / "first")
     ours.oracle.close()
     exported(tmp_path / "first", tmp_path / "second")
@@ -349,7 +343,7 @@ def test_there_and_back_again_is_the_same(theirs: Any, tmp_path: Path, kind: str
 
 
 @pytest.mark.slow
-def test_models_go_both_ways(theirs: Any, tmp_path: Path) -> None:
+def test_models_go_both_ways(keras_tuner: Any, tmp_path: Path) -> None:
     import keras
     import numpy as np
 
@@ -368,7 +362,7 @@ def test_models_go_both_ways(theirs: Any, tmp_path: Path) -> None:
     def outputs(made: Any) -> Any:
         return made.get_best_models(1)[0].predict(x, verbose=0)
 
-    first = search(theirs, tmp_path / "a", 1)
+    first = search(keras_tuner, tmp_path / "a", 1)
     expected = outputs(first)
     ours = search(kt, tmp_path / "a", 1)
     assert len(ours.oracle.trials) == 1
@@ -379,7 +373,7 @@ def test_models_go_both_ways(theirs: Any, tmp_path: Path) -> None:
     expected = outputs(ours)
     ours.oracle.close()
     assert exported(tmp_path / "a", tmp_path / "b") == []
-    back = search(theirs, tmp_path / "b", 2)
+    back = search(keras_tuner, tmp_path / "b", 2)
     np.testing.assert_allclose(outputs(back), expected, rtol=1e-6)
     assert [t.score for t in back.oracle.get_best_trials(4)] == pytest.approx(
         [t.score for t in ours.oracle.get_best_trials(4)]

@@ -12,11 +12,6 @@ from krigetuner.protos import get_proto
 pytestmark = [pytest.mark.compat, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
-@pytest.fixture(scope="module")
-def keras_tuner() -> Any:
-    return pytest.importorskip("keras_tuner")
-
-
 def fill(hp: Any) -> None:
     """Every kind of parameter, with conditions."""
     hp.Float("rate", 1e-4, 1.0, sampling="log")

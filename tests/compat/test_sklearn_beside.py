@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
 
 from sklearn import metrics as m
@@ -31,14 +30,9 @@ WEIGHT = RNG.uniform(0.1, 3.0, 60)
 GROUPS = np.arange(60) % 6
 
 
-@pytest.fixture(scope="module")
-def theirs() -> Any:
-    return pytest.importorskip("keras_tuner")
-
-
 @pytest.fixture
-def both(theirs: Any, tmp_path: Path) -> list[tuple[Any, Path]]:
-    return [(theirs, tmp_path / "theirs"), (kt, tmp_path / "ours")]
+def both(keras_tuner: Any, tmp_path: Path) -> list[tuple[Any, Path]]:
+    return [(keras_tuner, tmp_path / "theirs"), (kt, tmp_path / "ours")]
 
 
 def build(hp: Any) -> Any:
@@ -87,9 +81,9 @@ def test_the_same_metrics_for_the_same_values(both: Any, kwargs: Any, data: Any,
         assert tuner.get_best_models()[0].score(X, Y) > 0.5
 
 
-def test_the_same_arguments_in_the_same_order(theirs: Any) -> None:
+def test_the_same_arguments_in_the_same_order(keras_tuner: Any) -> None:
     for name in ("__init__", "search", "run_trial", "save_model", "load_model"):
-        reference = inspect.signature(getattr(theirs.SklearnTuner, name)).parameters
+        reference = inspect.signature(getattr(keras_tuner.SklearnTuner, name)).parameters
         ours = inspect.signature(getattr(kt.SklearnTuner, name)).parameters
         extra = {p.name for p in ours.values() if p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD)} - set(reference)
         same = [(p.name, p.default) for p in ours.values() if p.name not in extra]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
 
 import krigetuner as kt
@@ -17,27 +16,22 @@ import krigetuner as kt
 pytestmark = [pytest.mark.compat, pytest.mark.filterwarnings("ignore")]
 
 
-@pytest.fixture(scope="module")
-def theirs() -> Any:
-    return pytest.importorskip("keras_tuner")
-
-
 @pytest.fixture
-def both(theirs: Any, tmp_path: Path) -> list[tuple[Any, Path]]:
-    return [(theirs, tmp_path / "theirs"), (kt, tmp_path / "ours")]
+def both(keras_tuner: Any, tmp_path: Path) -> list[tuple[Any, Path]]:
+    return [(keras_tuner, tmp_path / "theirs"), (kt, tmp_path / "ours")]
 
 
 @pytest.mark.parametrize("name", ["RandomSearch", "GridSearch", "BayesianOptimization", "Tuner", "HyperModel"])
-def test_the_same_arguments_in_the_same_order_with_the_same_defaults(theirs: Any, name: str) -> None:
-    reference = inspect.signature(getattr(theirs, name).__init__).parameters
+def test_the_same_arguments_in_the_same_order_with_the_same_defaults(keras_tuner: Any, name: str) -> None:
+    reference = inspect.signature(getattr(keras_tuner, name).__init__).parameters
     ours = inspect.signature(getattr(kt, name).__init__).parameters
     extra = {p.name for p in ours.values() if p.kind is p.KEYWORD_ONLY} - set(reference)
     same = [(p.name, p.default, p.kind) for p in ours.values() if p.name not in extra]
     assert same == [(p.name, p.default, p.kind) for p in reference.values()]
 
 
-def test_base_tuner_has_the_same_arguments(theirs: Any) -> None:
-    reference = list(inspect.signature(theirs.engine.base_tuner.BaseTuner.__init__).parameters.values())
+def test_base_tuner_has_the_same_arguments(keras_tuner: Any) -> None:
+    reference = list(inspect.signature(keras_tuner.engine.base_tuner.BaseTuner.__init__).parameters.values())
     ours = [
         p
         for p in inspect.signature(kt.BaseTuner.__init__).parameters.values()
@@ -47,9 +41,9 @@ def test_base_tuner_has_the_same_arguments(theirs: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["Tuner", "RandomSearch", "HyperModel"])
-def test_every_public_method_is_there_and_takes_the_same_arguments(theirs: Any, name: str) -> None:
+def test_every_public_method_is_there_and_takes_the_same_arguments(keras_tuner: Any, name: str) -> None:
     mine = getattr(kt, name)
-    for attribute, reference in inspect.getmembers(getattr(theirs, name)):
+    for attribute, reference in inspect.getmembers(getattr(keras_tuner, name)):
         if attribute.startswith("_") or not callable(reference):
             continue
         parameters = list(inspect.signature(reference).parameters)

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("grpc")
-
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("worker_script.py")

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras beside numpy 2
 SCRIPT = Path(__file__).with_name("hyperband_script.py")
 STEPS = 1  # of the optimizer in an epoch

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("keras")
 SCRIPT = Path(__file__).with_name("keras_script.py")
 EPOCHS, STEPS = 4, 2
 

@@ -12,8 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("grpc")
-
 from krigetuner.errors import FailedTrialError, FatalValueError, TrialTaken
 from krigetuner.run import faults
 from krigetuner.run.wire import Server, Unreachable, Wire, decode, encode
@@ -100,9 +98,7 @@ def test_no_chief_is_unreachable() -> None:
 
 def test_two_chiefs_cannot_share_a_port(serve: Callable[..., tuple[Server, str]]) -> None:
     _, address = serve()
-    with pytest.raises(
-        RuntimeError, match="KERASTUNER_ORACLE_PORT: expected an address of this machine"
-    ):
+    with pytest.raises(RuntimeError, match="KERASTUNER_ORACLE_PORT: expected an address of this machine"):
         Server(address, None, dict, no_messages)
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from krigetuner.oracles import BayesianOptimizationOracle, GridSearchOracle, RandomSearchOracle
 from krigetuner.space.recorder import HyperParameters
+from krigetuner.trial.objective import Objective
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
+
+ORACLES = [RandomSearchOracle, GridSearchOracle, BayesianOptimizationOracle]
+MIN = Objective("loss", "min")
 
 
 def mixed() -> HyperParameters:
@@ -65,3 +71,15 @@ def drive(
         seen.append(dict(trial.hyperparameters.values))
         finish(oracle, trial, result(trial.hyperparameters.values))
     return seen
+
+
+def random_oracle(**options: Any) -> RandomSearchOracle:
+    """Random search over eighteen configurations, in memory."""
+    return RandomSearchOracle(**{"objective": MIN, "hyperparameters": points_18(), "seed": 1, **options})
+
+
+def opened(path: Path, make: Any = RandomSearchOracle, overwrite: bool = False, **options: Any) -> Any:
+    """An oracle in a project directory."""
+    oracle = make(**{"objective": MIN, "max_trials": 12, "hyperparameters": mixed(), "seed": 4, **options})
+    oracle._set_project_dir(path, "project", overwrite=overwrite)
+    return oracle

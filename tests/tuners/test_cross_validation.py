@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from sklearn import model_selection as ms
@@ -20,8 +20,6 @@ from krigetuner.tuners.hypermodel import HyperModel
 from krigetuner.tuners.trial import Trial
 from krigetuner.tuners.tuner import Tuner
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 RNG = np.random.default_rng(3)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -19,8 +19,6 @@ from krigetuner.tuners.classes import RandomSearch
 from krigetuner.tuners.trial import Trial
 from krigetuner.tuners.tuner import Tuner
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras with numpy 2
 
 X = np.linspace(-1, 1, 8, dtype="float32")[:, None]

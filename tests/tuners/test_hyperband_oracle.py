@@ -56,7 +56,6 @@ def test_values_tell_how_long_to_train() -> None:
 
 
 def test_control_values_are_kept_and_are_no_part_of_the_space(tmp_path: Path) -> None:
-    pytest.importorskip("pandas")
     oracle = make(tmp_path)
     drive(oracle, result=lambda values: -values["tuner/epochs"] + values["tuner/bracket"])
     assert not CONTROL & {p.name for p in oracle.get_space().space}

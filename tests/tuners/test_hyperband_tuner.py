@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 import pytest
 
@@ -15,8 +15,6 @@ from krigetuner.tuners.hyperband import Hyperband, HyperbandOracle
 from krigetuner.tuners.hypermodel import HyperModel
 from krigetuner.tuners.tuner import Tuner
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras beside numpy 2
 
 X = np.random.default_rng(0).normal(size=(16, 3)).astype("float32")
@@ -275,7 +273,6 @@ def test_all_checkpoints_stay_when_asked_for(tmp_path: Path) -> None:
 
 
 def test_folds_go_on_fold_by_fold(tmp_path: Path) -> None:
-    pytest.importorskip("sklearn")
     tuner = tune(tmp_path, max_epochs=2, cv=2)
     tuner.search(X, Y, shuffle=False, batch_size=8, callbacks=[Log()], verbose=0)
     assert Log.seen == [(0, 0), (0, 0), (1, 1), (1, 1)]

@@ -10,10 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from krigetuner.errors import FatalRuntimeError, FatalTypeError
 from krigetuner.space.recorder import HyperParameters
@@ -21,7 +20,6 @@ from krigetuner.tuners.applications import HyperEfficientNet, HyperImageAugment,
 from krigetuner.tuners.classes import RandomSearch
 from krigetuner.tuners.hypermodel import HyperModel
 
-keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SHAPE = (16, 16, 3)
@@ -42,7 +40,8 @@ def fixed(**values: Any) -> HyperParameters:
 @pytest.fixture
 def eager() -> Iterator[None]:
     """No tracing: it takes most of the time of one small batch."""
-    tensorflow = pytest.importorskip("tensorflow")
+    import tensorflow
+
     tensorflow.config.run_functions_eagerly(True)
     yield
     tensorflow.config.run_functions_eagerly(False)

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("grpc")
-
 import krigetuner as kt
 from krigetuner.errors import TrialTaken
 from krigetuner.run.progress import Progress, Shown

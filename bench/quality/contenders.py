@@ -32,19 +32,24 @@ class Source:
     """Where a contender comes from.
 
     Attributes:
-        module: that must be importable; it is imported when the contender is made.
+        modules: that must be importable; they are imported when the contender is made.
         distribution: whose version is printed.
         make: takes the task, a seed and the batch size.
     """
 
-    module: str
+    modules: tuple[str, ...]
     distribution: str
     make: Callable[[Task, int, int], Contender]
 
     @property
+    def absent(self) -> list[str]:
+        """The modules that are not installed."""
+        return [module for module in self.modules if importlib.util.find_spec(module) is None]
+
+    @property
     def version(self) -> str | None:
-        """The installed version; None where the library is absent."""
-        if importlib.util.find_spec(self.module) is None:
+        """The installed version; None where a module is absent."""
+        if self.absent:
             return None
         try:
             return metadata.version(self.distribution)
@@ -100,11 +105,11 @@ def _peer(name: str, **options: Any) -> Callable[[Task, int, int], Contender]:
 
 
 CONTENDERS = {
-    "krigetuner": Source("krigetuner", "krigetuner", lambda t, s, _: Krige(t, s, "BayesianOptimizationOracle")),
-    "random": Source("krigetuner", "krigetuner", lambda t, s, _: Krige(t, s, "RandomSearchOracle")),
-    "optuna-tpe": Source("optuna", "optuna", _peer("Optuna", sampler="tpe")),
-    "optuna-gp": Source("optuna", "optuna", _peer("Optuna", sampler="gp")),
-    "kerastuner": Source("keras_tuner", "keras-tuner", _peer("KerasTuner")),
-    "skopt": Source("skopt", "scikit-optimize", _peer("ScikitOptimize")),
-    "botorch": Source("botorch", "botorch", _peer("BoTorch")),
+    "krigetuner": Source(("krigetuner",), "krigetuner", lambda t, s, _: Krige(t, s, "BayesianOptimizationOracle")),
+    "random": Source(("krigetuner",), "krigetuner", lambda t, s, _: Krige(t, s, "RandomSearchOracle")),
+    "optuna-tpe": Source(("optuna",), "optuna", _peer("Optuna", sampler="tpe")),
+    "optuna-gp": Source(("optuna", "torch"), "optuna", _peer("Optuna", sampler="gp")),
+    "kerastuner": Source(("keras_tuner",), "keras-tuner", _peer("KerasTuner")),
+    "skopt": Source(("skopt",), "scikit-optimize", _peer("ScikitOptimize")),
+    "botorch": Source(("botorch",), "botorch", _peer("BoTorch")),
 }

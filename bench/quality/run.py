@@ -99,13 +99,21 @@ def play(job: Job) -> Run:
     return Run(job.name, source.version or "", job.task, job.seed, job.batch, best, cpu)
 
 
-def results(jobs: list[Job], processes: int) -> Iterator[Run]:
+def attempt(job: Job) -> Run | str:
+    """The run, or what a contender ended it with: one library's fault does not end the comparison."""
+    try:
+        return play(job)
+    except Exception as fault:
+        return f"{job.name}, {job.task}, seed {job.seed} FAILED: {type(fault).__name__}: {fault}"
+
+
+def results(jobs: list[Job], processes: int) -> Iterator[Run | str]:
     """The runs, as they end."""
     if processes < 2:
-        yield from map(play, jobs)
+        yield from map(attempt, jobs)
         return
     with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=20) as pool:
-        yield from pool.imap_unordered(play, jobs)
+        yield from pool.imap_unordered(attempt, jobs)
 
 
 def wanted(asked: argparse.Namespace, absent: set[str]) -> list[Job]:
@@ -168,7 +176,8 @@ def announce(listing: bool) -> set[str]:
 
     versions = {name: source.version for name, source in CONTENDERS.items()}
     for name, version in versions.items():
-        print(f"{name:<20}{version or f'left out: {CONTENDERS[name].distribution} is not installed'}")
+        missing = " and ".join(CONTENDERS[name].absent)
+        print(f"{name:<20}{version or f'left out: {missing} not installed'}")
     if listing:
         print("tasks: " + ", ".join(tasks()))
         for name, ablation in ABLATIONS.items():
@@ -205,6 +214,9 @@ def main() -> None:
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     with asked.json.open("a" if asked.resume else "w") as out:
         for done, run in enumerate(results(jobs, asked.jobs), 1):
+            if isinstance(run, str):
+                print(f"{done}/{len(jobs)} {run}", flush=True)
+                continue
             runs[run.contender, run.task, run.seed, run.batch] = run
             out.write(json.dumps(asdict(run)) + "\n")
             out.flush()

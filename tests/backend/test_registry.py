@@ -195,6 +195,13 @@ def test_an_unknown_simd_level_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
         cpp_backend.load_extension()
 
 
+@pytest.mark.parametrize("count", ["0", "-1", "many", "2.5", "4 ", "1025"])
+def test_a_number_of_threads_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, count: str) -> None:
+    monkeypatch.setenv("KRIGETUNER_THREADS", count)
+    with pytest.raises(ValueError, match=f"KRIGETUNER_THREADS: expected a whole number from 1 to 1024, got '{count}'"):
+        cpp_backend.load_extension()
+
+
 def test_an_import_hook_that_refuses_the_extension_makes_it_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     class Refusal:
         def find_spec(self, name: str, path: object = None, target: object = None) -> None:

@@ -85,6 +85,14 @@ def test_an_observation_is_a_completed_trial_that_does_not_count(make: Any) -> N
     assert oracle.add_observation({"a": 3}, 0.25) is oracle.get_best_trials(1)[0]
 
 
+def test_names_of_an_observation_that_a_known_space_lacks_are_reported() -> None:
+    oracle = random_oracle()
+    text = r"add_observation: expected names among \['a', 'b', 'c'\], got \['lerning_rate'\]"
+    with pytest.warns(KrigeTunerWarning, match=text):
+        oracle.add_observation({"a": 2, "lerning_rate": 0.1}, 1.0)
+    assert oracle.remaining_trials() == 10
+
+
 def test_observations_are_initial_points_of_bayesian_optimization() -> None:
     oracle = BayesianOptimizationOracle(MIN, 20, num_initial_points=4, hyperparameters=mixed(), seed=0)
     for i in range(4):

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from krigetuner.backend.protocol import AcquisitionKind, AcquisitionSpec, Family, KernelHyper
+from krigetuner.errors import NotPositiveDefinite
 
 FAMILIES: tuple[str, ...] = get_args(Family)
 ACQUISITIONS: tuple[str, ...] = get_args(AcquisitionKind)
@@ -109,3 +110,12 @@ def acquisition(value: AcquisitionSpec) -> None:
     number("xi", value.xi)
     if not math.isfinite(value.best):
         raise ValueError(f"best: expected a finite number, got {value.best!r}; pass the lowest finite y")
+
+
+def not_positive_definite(pivot: int, jitter: float) -> NotPositiveDefinite:
+    """The error for a kernel matrix whose factor has a pivot that is not positive, at that row."""
+    return NotPositiveDefinite(
+        "K: expected a positive definite matrix, got a pivot that is not positive "
+        f"at row {pivot} with jitter {jitter:g}; raise the noise or the jitter",
+        pivot,
+    )

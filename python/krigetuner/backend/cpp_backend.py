@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from krigetuner.backend import checks
 from krigetuner.backend.protocol import AcquisitionSpec, Array, Effort, Family, KernelHyper, Likelihood, Prior
-from krigetuner.errors import BackendUnavailable, NotPositiveDefinite
+from krigetuner.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from krigetuner.backend import _cpp
 
 MODULE = "krigetuner.backend._cpp"
+MOST_THREADS = 1024
 LEVELS = ("baseline", "avx2", "avx512")
 REMEDY = (
     "install KrigeTuner where a C++17 compiler is found: "
@@ -35,11 +36,17 @@ def load_extension() -> ModuleType:
 
     Raises:
         BackendUnavailable: it was not built, or it cannot be loaded here.
+        ValueError: KRIGETUNER_SIMD or KRIGETUNER_THREADS is none that the core knows; it would pass over it.
     """
     level = os.environ.get("KRIGETUNER_SIMD", "")
     if level and level not in LEVELS:
         known = ", ".join(LEVELS)
         raise ValueError(f"KRIGETUNER_SIMD: expected one of {known}, got {level!r}; unset it for the best level")
+    threads = os.environ.get("KRIGETUNER_THREADS", "")
+    if threads and not (threads.isascii() and threads.isdigit() and 1 <= int(threads) <= MOST_THREADS):
+        raise ValueError(
+            f"KRIGETUNER_THREADS: expected a whole number from 1 to {MOST_THREADS}, got {threads!r}; unset it for one"
+        )
     try:
         # a missing extension inside a package would report itself as a circular import
         if importlib.util.find_spec(MODULE) is None:
@@ -132,7 +139,7 @@ class CppBackend:
         """Joint posterior samples (s, m) from standard normals (s, m)."""
         result: Array | int = self._native.sample(fitted.native, x, normals, jitter)
         if isinstance(result, int):
-            raise _not_positive_definite(result, jitter)
+            raise checks.not_positive_definite(result, jitter)
         return result
 
     def most_likely(
@@ -167,13 +174,5 @@ class CppBackend:
 
 def _fitted(result: _cpp.Fitted | int, jitter: float) -> CppFitted:
     if isinstance(result, int):
-        raise _not_positive_definite(result, jitter)
+        raise checks.not_positive_definite(result, jitter)
     return CppFitted(result, jitter)
-
-
-def _not_positive_definite(pivot: int, jitter: float) -> NotPositiveDefinite:
-    return NotPositiveDefinite(
-        "K: expected a positive definite matrix, got a pivot that is not positive "
-        f"at row {pivot} with jitter {jitter:g}; raise the noise or the jitter",
-        pivot,
-    )

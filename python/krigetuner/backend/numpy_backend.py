@@ -26,7 +26,6 @@ from krigetuner.backend.protocol import (
     Likelihood,
     Prior,
 )
-from krigetuner.errors import NotPositiveDefinite
 
 CANDIDATES = 1024
 """Candidates that share one triangular solve."""
@@ -92,7 +91,7 @@ class NumpyBackend:
         matrix.flat[:: len(x) + 1] += noise + jitter
         lower, pivot = _factor(matrix)
         if pivot >= 0:
-            raise _not_positive_definite(pivot, jitter)
+            raise checks.not_positive_definite(pivot, jitter)
         return _fitted(x.copy(), lower, y, _own(hyper), jitter)
 
     @single_threaded
@@ -112,7 +111,7 @@ class NumpyBackend:
         lower[n:, :n] = cross
         lower[n:, n:], pivot = _factor(corner)
         if pivot >= 0:
-            raise _not_positive_definite(n + pivot, fitted.jitter)
+            raise checks.not_positive_definite(n + pivot, fitted.jitter)
         return _fitted(np.concatenate([fitted.x, x]), lower, y, hyper, fitted.jitter)
 
     @single_threaded
@@ -211,16 +210,8 @@ class NumpyBackend:
         covariance.flat[:: len(x) + 1] += jitter * fitted.hyper.variance
         factor, pivot = _factor(covariance)
         if pivot >= 0:
-            raise _not_positive_definite(pivot, jitter)
+            raise checks.not_positive_definite(pivot, jitter)
         return np.asarray(mean + normals @ factor.T)
-
-
-def _not_positive_definite(pivot: int, jitter: float) -> NotPositiveDefinite:
-    return NotPositiveDefinite(
-        "K: expected a positive definite matrix, got a pivot that is not positive "
-        f"at row {pivot} with jitter {jitter:g}; raise the noise or the jitter",
-        pivot,
-    )
 
 
 def _own(hyper: KernelHyper) -> KernelHyper:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from typing import Literal, Protocol
+from typing import Protocol
 
 from krigetuner.errors import FailedTrialError, FatalError, MissingDependency, TrialTaken
-from krigetuner.run.messages import Deliver, Failed, Job
+from krigetuner.run.messages import Deliver, Failed, FailureKind, Job
 
 
 class Executor(Protocol):
@@ -35,7 +35,7 @@ class Executor(Protocol):
 
 def failure(job: Job, error: BaseException) -> Failed:
     """The final report of a job whose `run` raised: the kind by the exception's class, the traceback as message."""
-    kind: Literal["invalid", "failed", "fatal", "interrupted", "taken"]
+    kind: FailureKind
     if isinstance(error, TrialTaken):
         kind = "taken"
     elif isinstance(error, FatalError | MissingDependency):  # no other trial would find the package

@@ -17,6 +17,9 @@ class Context(Protocol):
         """True when the trial should end early."""
 
 
+FailureKind = Literal["invalid", "failed", "fatal", "interrupted", "taken"]
+
+
 @dataclass(frozen=True)
 class Job:
     """One attempt at a trial.
@@ -84,7 +87,7 @@ class Failed:
 
     number: int
     attempt: int
-    kind: Literal["invalid", "failed", "fatal", "interrupted", "taken"]
+    kind: FailureKind
     message: str
     error: BaseException | None = None
 

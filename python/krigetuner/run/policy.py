@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from krigetuner.errors import FatalValueError
-from krigetuner.run.messages import Execution
+from krigetuner.run.messages import Execution, FailureKind
 from krigetuner.trial.trial import TrialStatus
-
-FailureKind = Literal["invalid", "failed", "fatal", "interrupted"]
 
 
 class Goal(Protocol):
@@ -41,22 +39,16 @@ class Judgement:
     """What a result is worth.
 
     Attributes:
-        status: COMPLETED or INVALID.
         score: the objective's mean over executions; NaN or infinite where they were.
-        loss: the score turned to be minimised, +inf for the worst; None when INVALID.
         variance: variance of the score's mean over executions; None for one execution or a non-finite spread.
         metrics: mean of each metric over the executions that have it.
         step: mean of the executions' steps, rounded down.
-        message: why it is INVALID, None otherwise.
     """
 
-    status: str
     score: float
-    loss: float | None
     variance: float | None
     metrics: dict[str, float]
     step: int
-    message: str | None = None
 
 
 def judge(executions: Sequence[Execution], objective: Goal) -> Judgement:
@@ -71,15 +63,7 @@ def judge(executions: Sequence[Execution], objective: Goal) -> Judgement:
     score = _mean(scores)
     metrics = {k: _mean([float(e.metrics[k]) for e in executions if k in e.metrics]) for k in _names(executions)}
     step = int(sum(e.step for e in executions) / len(executions))
-    variance = variance_of_mean(scores)
-    loss = loss_of(score, objective.direction)
-    if loss is None:
-        message = (
-            f"{objective.name}: expected a finite number, got {score}; the trial does not count as a result. "
-            "Look for divergence (learning rate, log of zero, empty batches)."
-        )
-        return Judgement(TrialStatus.INVALID, score, None, variance, metrics, step, message)
-    return Judgement(TrialStatus.COMPLETED, score, loss, variance, metrics, step)
+    return Judgement(score, variance_of_mean(scores), metrics, step)
 
 
 def _score(metrics: Mapping[str, float], objective: Goal) -> float:

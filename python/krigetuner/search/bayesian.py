@@ -20,8 +20,9 @@ from krigetuner.gp.acquisition import Acquisition
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, surrogate
 from krigetuner.gp.transforms import Kind
-from krigetuner.search.protocol import Answer, Done, Suggestion, Wait
+from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
+from krigetuner.search.seen import nothing_left
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Origin, Value
 
@@ -30,8 +31,9 @@ CLIMB = Effort(iterations=30, tolerance=1e-5, reach=0.3)
 START = (4, 10)
 """Least and most trials of a start of default length."""
 SHRINK, PATIENCE = 0.4, 6
-"""After PATIENCE trials without a gain every second one comes from a model whose lengthscales are SHRINK times as long: it
-believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go on)."""
+"""After PATIENCE trials without a gain every second one comes from a model whose lengthscales are SHRINK times as long:
+it believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go
+on)."""
 
 
 @dataclass
@@ -106,17 +108,13 @@ class BayesianSearch:
             seen.taken.add(space.row_keys(row[None])[0])
         if suggestions:
             return suggestions
-        if history.in_phase("running"):
-            return Wait("every configuration has been tried or is running")
         tried = f"all {space.size} configurations have been tried" if space.size else "no new configuration was found"
-        return Done(f"{tried}; enlarge the search space to go on")
+        return nothing_left(history, tried)
 
     def _ask_trivial(self, space: Space, history: History) -> Answer:
         """A space without anything to vary: its one configuration, once."""
-        if history.in_phase("running"):
-            return Wait("the search space has nothing to vary yet, and a trial is running")
         if len(history):
-            return Done("the only configuration has been tried; register hyperparameters that can vary to go on")
+            return nothing_left(history, "the only configuration has been tried")
         return [Suggestion(space.defaults(), Origin(self.name, note={"start": "defaults"}))]
 
     def _next(self, space: Space, seen: _Seen, number: int, index: int) -> tuple[Array | None, dict[str, Value]]:

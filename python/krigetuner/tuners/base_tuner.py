@@ -17,7 +17,7 @@ from krigetuner.run.role import is_chief_oracle, present_role, tuner_id
 from krigetuner.run.sequential import SequentialExecutor
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial.trial import TrialRecord
-from krigetuner.tuners import summaries
+from krigetuner.tuners import project, summaries
 from krigetuner.tuners.discovery import discover
 from krigetuner.tuners.hypermodel import as_hypermodel
 from krigetuner.tuners.news import warn_of_logger
@@ -81,8 +81,7 @@ class BaseTuner:
             )
         self.oracle = oracle
         self.hypermodel = as_hypermodel(hypermodel)
-        self.directory: str | Path = directory or "."
-        self.project_name = project_name or "untitled_project"
+        self.directory, self.project_name = project.place(directory, project_name)
         self.tuner_id = getattr(self, "tuner_id", None) or tuner_id()
         self._open(overwrite, storage, durability)
 

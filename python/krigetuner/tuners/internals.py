@@ -16,6 +16,7 @@ from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial.history import Origin
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialStatus
+from krigetuner.tuners.project import project_path
 
 if TYPE_CHECKING:
     from krigetuner.tuners.search_space import SearchSpace
@@ -63,7 +64,7 @@ class OracleInternals:
     @property
     def _project_dir(self) -> str:
         """The project's directory, made when it does not exist."""
-        path = Path(self.directory or ".") / (self.project_name or "untitled_project")
+        path = project_path(self.directory, self.project_name)
         path.mkdir(parents=True, exist_ok=True)
         return str(path)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from krigetuner.run import policy
 from krigetuner.run.keras_tuner_project import taken_names
-from krigetuner.run.messages import Execution
+from krigetuner.run.messages import Execution, FailureKind
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.history import Origin
 from krigetuner.trial.trial import TrialRecord, TrialStatus
@@ -155,7 +155,7 @@ class Oracle(OracleStudy):
                 in a space that is known already gives a `KrigeTunerWarning`.
         """
         checked = self._definitions.check(values)
-        self._definitions.warn_of_unknown(checked)
+        self._definitions.warn_of_unknown("enqueue", checked)
         state = self._ledger.state
         full = self._definitions.active_values
         done = (full(r.values) for r in state.trials.values() if r.origin.algorithm == "queue")
@@ -258,7 +258,7 @@ class Oracle(OracleStudy):
             executions = trial.executions or [Execution(final, step)]
             self._ledger.finished(number, executions, final, step, score, trial.variance, values)
         else:
-            kind: policy.FailureKind = "invalid" if trial.status == TrialStatus.INVALID else "failed"
+            kind: FailureKind = "invalid" if trial.status == TrialStatus.INVALID else "failed"
             again = policy.after_failure(kind, record.failures, self.max_retries_per_trial) == "requeue"
             self._ledger.failed(number, kind, trial.message or "", again, values)
             trial.status = record.status
@@ -298,8 +298,11 @@ class Oracle(OracleStudy):
 
         Raises:
             ValueError: a value that its hyperparameter cannot have, no objective, or one that is not a number.
+                A new name in a space that is known already gives a `KrigeTunerWarning`.
         """
-        checked = self._definitions.active_values(self._definitions.check(values))
+        given = self._definitions.check(values)
+        self._definitions.warn_of_unknown("add_observation", given)
+        checked = self._definitions.active_values(given)
         numbers = scoring.reported(metrics, self.objective)
         score = numbers[self.objective.name]
         if policy.loss_of(score, self.objective.direction) is None:

@@ -220,7 +220,7 @@ class OracleStudy(OracleInternals):
     def _open_place(self, directory: str | Path | None, project_name: str | None, overwrite: bool = False) -> None:
         """Opens the study where it is kept."""
         storage, durability = self._place
-        self.directory, self.project_name = directory or ".", project_name or "untitled_project"
+        self.directory, self.project_name = project.place(directory, project_name)
         if storage == "memory":
             return
         from krigetuner.store.project import open_store

@@ -13,8 +13,13 @@ from krigetuner.run.progress import tell
 from krigetuner.store.keras_tuner_files import is_project
 
 
+def place(directory: str | Path | None, project_name: str | None) -> tuple[str | Path, str]:
+    """The directory of projects, "." unless given, and the project's name, "untitled_project" unless given."""
+    return directory or ".", project_name or "untitled_project"
+
+
 def project_path(directory: str | Path | None, project_name: str | None) -> Path:
-    """The project directory: `<directory or ".">/<project_name or "untitled_project">`.
+    """The project directory, `<directory>/<project_name>`.
 
     Raises:
         ValueError: the directory is a URL, which a local directory would be made of in silence.
@@ -24,7 +29,8 @@ def project_path(directory: str | Path | None, project_name: str | None) -> Path
             f"directory: expected a path of this machine, got the URL {str(directory)!r}; mount it, or keep the record "
             "in a database with storage=... and give a local directory for the models"
         )
-    return Path(directory or ".") / (project_name or "untitled_project")
+    parent, name = place(directory, project_name)
+    return Path(parent) / name
 
 
 def version() -> str:

@@ -194,15 +194,15 @@ class SearchSpace:
         self.known_before = frozenset(defined)
         return defined
 
-    def warn_of_unknown(self, values: Mapping[str, Any]) -> None:
-        """Warns of values to be enqueued whose names a space that is whole does not have."""
+    def warn_of_unknown(self, method: str, values: Mapping[str, Any]) -> None:
+        """Warns of values given to a method whose names a space that is whole does not have."""
         known = {p.name: None for p in self.recorder.space}
         unknown = [name for name in values if name not in known and name not in self._warned]
         if unknown and known and self.whole:
             self._warned.update(unknown)
             warnings.warn(
-                f"enqueue: expected names among {list(known)}, got {unknown}, which have no effect unless a trial asks "
-                "for them; correct the names",
+                f"{method}: expected names among {list(known)}, got {unknown}, which have no effect unless a trial "
+                "asks for them; correct the names",
                 KrigeTunerWarning,
                 stacklevel=5,
             )

@@ -1,6 +1,6 @@
 """Quality: how good the best configuration is after N trials, beside the peers and without each of our own ingredients.
 
-    python bench/quality/run.py [--contenders krigetuner random] [--tasks branin] [--seeds 5] [--trials 100] [--batch 8]
+    python bench/quality/run.py [--contenders krigetuner random] [--tasks branin] [--seeds 5] [--trials 50] [--batch 8]
     python bench/quality/run.py --contenders krigetuner --without transforms shrinking       (or: all)
     python bench/quality/run.py --list
 
@@ -148,7 +148,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--without", nargs="+", choices=[*ABLATIONS, "all"], default=[], metavar="INGREDIENT")
     parser.add_argument("--tasks", nargs="+", choices=tasks(), default=list(tasks()), metavar="TASK")
     parser.add_argument("--seeds", type=int, default=5, help="how many")
-    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--at", type=int, nargs="+", help="report after so many trials (default: 20 %%, 50 %%, all)")
     parser.add_argument("--batch", type=int, default=1, help="trials that run at the same time")
     parser.add_argument("--jobs", type=int, default=1, help="processes")

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faults.training_process import lines, start
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras beside numpy 2
 SCRIPT = Path(__file__).with_name("hyperband_script.py")
 STEPS = 1  # of the optimizer in an epoch
-
-
-def start(directory: Path, log: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(directory), str(log)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-
-
-def lines(log: Path) -> list[tuple[int, int]]:
-    """Epoch, and the optimizer's steps before it, of every epoch that began."""
-    rows = log.read_text().split("\n")[:-1] if log.exists() else []
-    return [(int(epoch), int(steps)) for epoch, steps in (row.split() for row in rows)]
 
 
 @pytest.mark.slow
@@ -39,13 +21,13 @@ def test_a_killed_bracket_ends_as_if_nothing_had_happened(tmp_path: Path) -> Non
     from tests.faults.hyperband_script import search
 
     log, killed = tmp_path / "log", tmp_path / "killed"
-    process = start(killed, log)
+    process = start(SCRIPT, killed, log)
     while len(lines(log)) < 8:  # the second epoch of the last round
         assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=120)
-    process = start(killed, log)
+    process = start(SCRIPT, killed, log)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     resumed: dict[str, Any] = json.loads(out)

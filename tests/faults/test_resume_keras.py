@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from tests.faults.training_process import lines, start
 
 SCRIPT = Path(__file__).with_name("keras_script.py")
 EPOCHS, STEPS = 4, 2
-
-
-def start(directory: Path, log: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(directory), str(log)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-
-
-def lines(log: Path) -> list[tuple[int, int]]:
-    """Epoch, and the optimizer's steps before it, of every epoch that began."""
-    rows = log.read_text().split("\n")[:-1] if log.exists() else []
-    return [(int(epoch), int(steps)) for epoch, steps in (row.split() for row in rows)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "begun"), [(signal.SIGKILL, 3), (signal.SIGTERM, EPOCHS + 2)])
 def test_a_killed_training_goes_on_from_its_last_epoch(tmp_path: Path, number: signal.Signals, begun: int) -> None:
     log = tmp_path / "log"
-    process = start(tmp_path, log)
+    process = start(SCRIPT, tmp_path, log)
     while len(lines(log)) < begun:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
@@ -45,7 +27,7 @@ def test_a_killed_training_goes_on_from_its_last_epoch(tmp_path: Path, number: s
     assert process.returncode != 0
     before = lines(log)
 
-    process = start(tmp_path, log)
+    process = start(SCRIPT, tmp_path, log)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     after = lines(log)[len(before) :]

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-__all__ = ["HyperEfficientNet", "HyperImageAugment", "HyperResNet", "HyperXception"]
+from krigetuner.tuners import applications as _ready
 
-_MODULES = {
-    "HyperEfficientNet": "efficientnet",
-    "HyperImageAugment": "image_augment",
-    "HyperResNet": "resnet",
-    "HyperXception": "xception",
-}
+__all__ = ["HyperEfficientNet", "HyperImageAugment", "HyperResNet", "HyperXception"]
 
 
 def __getattr__(name: str) -> Any:
     """Imports a hypermodel when it is first used."""
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"krigetuner.tuners.applications.{_MODULES[name]}"), name)
+    return getattr(_ready, name)
 
 
 def __dir__() -> list[str]:

@@ -22,7 +22,7 @@ from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, surrogate
 from krigetuner.gp.transforms import Kind
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
-from krigetuner.search.seen import nothing_left
+from krigetuner.search.seen import no_other, nothing_left
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Origin, Value
 
@@ -108,8 +108,7 @@ class BayesianSearch:
             seen.taken.add(space.row_keys(row[None])[0])
         if suggestions:
             return suggestions
-        tried = f"all {space.size} configurations have been tried" if space.size else "no new configuration was found"
-        return nothing_left(history, tried)
+        return no_other(space, history)
 
     def _ask_trivial(self, space: Space, history: History) -> Answer:
         """A space without anything to vary: its one configuration, once."""

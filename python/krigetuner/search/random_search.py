@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
-from krigetuner.search.seen import SeenConfigurations, nothing_left
+from krigetuner.search.seen import SeenConfigurations, no_other
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Origin, Value
 
@@ -49,8 +49,7 @@ class RandomSearch:
             chosen[found[0]] = Suggestion(found[1], Origin(self.name))
         if chosen:
             return list(chosen.values())
-        tried = f"all {space.size} configurations have been tried" if space.size else "no new configuration was found"
-        return nothing_left(history, tried)
+        return no_other(space, history)
 
     def _draw(self, space: Space, number: int, chosen: dict[str, Suggestion]) -> tuple[str, dict[str, Value]] | None:
         rng = generator(self.seed, number, self.name)

@@ -85,3 +85,9 @@ def nothing_left(history: History, tried: str) -> Wait | Done:
     if running:
         return Wait(f"{tried}; waiting for {running} running trial{'s' if running > 1 else ''}")
     return Done(f"the search space is exhausted: {tried}")
+
+
+def no_other(space: Space, history: History) -> Wait | Done:
+    """The answer when no configuration was found that is new."""
+    tried = f"all {space.size} configurations have been tried" if space.size else "no new configuration was found"
+    return nothing_left(history, tried)

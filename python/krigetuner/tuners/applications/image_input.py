@@ -1,4 +1,4 @@
-"""What the image hypermodels share: checks of their arguments, the way in, pooling."""
+"""What the image hypermodels share: their arguments and the checks of them, the way in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import operator
 from typing import Any
 
 from krigetuner.adapters.keras import keras_module
+from krigetuner.tuners.hypermodel import HyperModel
 
 
 def checked_input(input_shape: Any, input_tensor: Any) -> tuple[int | None, ...] | None:
@@ -75,3 +76,33 @@ def way_in(input_shape: Any, input_tensor: Any) -> tuple[Any, Any]:
 def channel_axis() -> int:
     """The axis of the channels in a batch of images: 3, or 1 with `channels_first`."""
     return 3 if keras_module().config.image_data_format() == "channels_last" else 1
+
+
+class ImageNetwork(HyperModel):
+    """A network over one image, with a top of classes or without.
+
+    Args:
+        include_top: whether the network ends in a softmax over `classes` and is compiled for one-hot labels; otherwise
+            `build` returns the body after pooling, not compiled.
+        input_shape: of one image, (height, width, channels); needed unless `input_tensor` is given.
+        input_tensor: a Keras tensor to build on, in place of an input of its own.
+        classes: number of classes; needed with a top.
+        **kwargs: those of `HyperModel`.
+
+    Raises:
+        ValueError: neither input was given, or no classes with a top.
+    """
+
+    def __init__(
+        self,
+        include_top: bool = True,
+        input_shape: Any = None,
+        input_tensor: Any = None,
+        classes: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.classes = checked_classes(classes, include_top, " when `include_top=True`")
+        self.input_shape = checked_input(input_shape, input_tensor)
+        self.include_top = include_top
+        self.input_tensor = input_tensor

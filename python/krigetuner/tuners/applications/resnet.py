@@ -9,8 +9,7 @@ from typing import Any
 
 from krigetuner.adapters.keras import keras_module
 from krigetuner.space.recorder import HyperParameters
-from krigetuner.tuners.applications.image_input import channel_axis, checked_classes, checked_input, way_in
-from krigetuner.tuners.hypermodel import HyperModel
+from krigetuner.tuners.applications.image_input import ImageNetwork, channel_axis, way_in
 
 EPSILON = 1.001e-5
 GROUPS = 32
@@ -23,7 +22,7 @@ STAGES: dict[str, tuple[tuple[int, int], ...]] = {
 """For each version the filters and the stride of conv2, conv3, conv4 and conv5."""
 
 
-class HyperResNet(HyperModel):
+class HyperResNet(ImageNetwork):
     """A residual network whose version, depth, pooling and training are tuned.
 
     Asks for `version`, `conv3_depth`, `conv4_depth`, `pooling` and, with a top, `optimizer` and `learning_rate`.
@@ -39,20 +38,6 @@ class HyperResNet(HyperModel):
     Raises:
         ValueError: neither input was given, or no classes with a top.
     """
-
-    def __init__(
-        self,
-        include_top: bool = True,
-        input_shape: Any = None,
-        input_tensor: Any = None,
-        classes: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.classes = checked_classes(classes, include_top, " when `include_top=True`")
-        self.input_shape = checked_input(input_shape, input_tensor)
-        self.include_top = include_top
-        self.input_tensor = input_tensor
 
     def build(self, hp: HyperParameters) -> Any:
         """The network; compiled when it has a top."""

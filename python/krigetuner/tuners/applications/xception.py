@@ -6,11 +6,10 @@ from typing import Any
 
 from krigetuner.adapters.keras import keras_module
 from krigetuner.space.recorder import HyperParameters
-from krigetuner.tuners.applications.image_input import channel_axis, checked_classes, checked_input, way_in
-from krigetuner.tuners.hypermodel import HyperModel
+from krigetuner.tuners.applications.image_input import ImageNetwork, channel_axis, way_in
 
 
-class HyperXception(HyperModel):
+class HyperXception(ImageNetwork):
     """An Xception whose sizes, activation, pooling, dense layers and learning rate are tuned.
 
     Asks for `activation`, `conv2d_num_filters`, `kernel_size`, `initial_strides`, `sep_num_filters`,
@@ -28,20 +27,6 @@ class HyperXception(HyperModel):
     Raises:
         ValueError: neither input was given, or no classes with a top.
     """
-
-    def __init__(
-        self,
-        include_top: bool = True,
-        input_shape: Any = None,
-        input_tensor: Any = None,
-        classes: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.classes = checked_classes(classes, include_top, " when `include_top=True`")
-        self.input_shape = checked_input(input_shape, input_tensor)
-        self.include_top = include_top
-        self.input_tensor = input_tensor
 
     def build(self, hp: HyperParameters) -> Any:
         """The network; compiled when it has a top."""

@@ -186,8 +186,8 @@ def announce(listing: bool) -> set[str]:
 
 
 def report(runs: list[Run], asked: argparse.Namespace) -> str:
-    """Both tables, of the runs that can be compared."""
-    from bench.quality.summary import by_task, complete, overall
+    """The tables, of the runs that can be compared."""
+    from bench.quality.summary import by_task, complete, differences, overall
     from bench.quality.tasks import tasks
 
     known = tasks()
@@ -195,7 +195,9 @@ def report(runs: list[Run], asked: argparse.Namespace) -> str:
     fit = complete([run for run in runs if run.batch == asked.batch], asked.tasks, max(asked.at))
     if not fit:
         return "no contender has run on all tasks"
-    return f"\n{overall(fit, scales, asked.at)}\n\n{by_task(fit, scales, max(asked.at))}"
+    tables = [overall(fit, scales, asked.at), differences(fit, scales, asked.at, "krigetuner")]
+    tables.append(by_task(fit, scales, max(asked.at)))
+    return "\n" + "\n\n".join(filter(None, tables))
 
 
 def main() -> None:

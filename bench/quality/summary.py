@@ -101,12 +101,37 @@ def overall(runs: Sequence[Run], scales: Mapping[str, Scale], budgets: Sequence[
 
 def by_task(runs: Sequence[Run], scales: Mapping[str, Scale], budget: int) -> str:
     """Mean score and its error of every contender on every task after a budget."""
-    names = list(dict.fromkeys(run.contender for run in runs))
-    scored = {name: _scores(runs, scales, name, budget) for name in names}
-    lines = [f"| after {budget} trials | " + " | ".join(names) + " |", "| --- |" + " --: |" * len(names)]
-    for task in scales:
-        cells = [_with_error(*mean_and_error([scored[name][task]])) for name in names]
-        lines.append(f"| {task} | " + " | ".join(cells) + " |")
+    lines = [f"| after {budget} trials | " + " | ".join(scales) + " |", "| --- |" + " --: |" * len(scales)]
+    for name in dict.fromkeys(run.contender for run in runs):
+        scored = _scores(runs, scales, name, budget)
+        cells = [_with_error(*mean_and_error([scored[task]])) for task in scales]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def differences(runs: Sequence[Run], scales: Mapping[str, Scale], budgets: Sequence[int], reference: str) -> str:
+    """By how much each contender's score lies above the reference's, seed by seed: mean and error after each budget.
+
+    Seeds that one of the two lacks are left out; empty when the reference has not run.
+    """
+    names = [name for name in dict.fromkeys(run.contender for run in runs) if name != reference]
+    if len(names) == len({run.contender for run in runs}) or not names:
+        return ""
+    by_seed = {(run.contender, run.task, run.seed): run for run in runs}
+    lines = [f"| score above {reference}'s | " + " | ".join(f"{b} trials" for b in budgets) + " |"]
+    lines.append("| --- |" + " --: |" * len(budgets))
+    for name in names:
+        pairs = [_pairs(by_seed, name, reference, task) for task in scales]
+        if not all(pairs):
+            continue
+        cells = []
+        for b in budgets:
+            gained = [
+                [scale.score(own.best[b - 1]) - scale.score(other.best[b - 1]) for own, other in found]
+                for scale, found in zip(scales.values(), pairs, strict=True)
+            ]
+            cells.append(_with_error(*mean_and_error(gained), "+"))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -127,6 +152,15 @@ def _scores(runs: Sequence[Run], scales: Mapping[str, Scale], contender: str, bu
     return found
 
 
+def _pairs(by_seed: Mapping[tuple[str, str, int], Run], one: str, other: str, task: str) -> list[tuple[Run, Run]]:
+    """The runs of two contenders on a task with the seeds that both have."""
+    return [
+        (run, by_seed[other, task, seed])
+        for (name, where, seed), run in by_seed.items()
+        if name == one and where == task and (other, task, seed) in by_seed
+    ]
+
+
 def _mean_ranks(scored: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, float]:
     """Mean over tasks of a contender's rank by its mean score."""
     tasks = next(iter(scored.values()))
@@ -134,5 +168,5 @@ def _mean_ranks(scored: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str
     return {name: statistics.fmean(place[name] for place in placed) for name in scored}
 
 
-def _with_error(mean: float, error: float) -> str:
-    return f"{mean:.1f}" if math.isnan(error) else f"{mean:.1f} ± {error:.1f}"
+def _with_error(mean: float, error: float, sign: str = "-") -> str:
+    return f"{mean:{sign}.1f}" if math.isnan(error) else f"{mean:{sign}.1f} ± {error:.1f}"

@@ -1,6 +1,6 @@
 """Test functions with a known optimum, as tuning tasks: mixed, conditional, skewed, noisy and diverging ones.
 
-No optimum lies at a default, at the centre of a range or on a corner that a design would start with.
+No optimum lies at a default or near the centre of the space; where the usual range would favour that it is another.
 
     branin, camel, hartmann3, hartmann6    Dixon and Szego (1978), Towards Global Optimisation 2, p. 1
     ackley                                 Ackley (1987), A Connectionist Machine for Genetic Hillclimbing, p. 13;
@@ -149,7 +149,7 @@ def _named(prefix: str, numbers: Any) -> dict[str, Any]:
 
 
 def _ackley_space(hp: Any) -> None:
-    _floats("x", 3, -0.7, 1.2)(hp)
+    _floats("x", 3, -0.3, 1.7)(hp)
     for i in range(len(SWITCHES)):
         hp.Boolean(f"switch{i}")
 
@@ -160,9 +160,9 @@ def _ackley_switched(values: Values) -> float:
 
 
 def _rastrigin_space(hp: Any) -> None:
-    _floats("x", 2, -4.1, 5.3)(hp)
+    _floats("x", 2, -2.0, 9.0)(hp)
     for i in range(2):
-        hp.Int(f"k{i}", -4, 7)
+        hp.Int(f"k{i}", -5, 5)
 
 
 def _rastrigin_shifted(values: Values) -> float:
@@ -228,7 +228,7 @@ def tasks() -> dict[str, Task]:
         Task("hartmann6", cube6, _hartmann6, -3.32236801, best6),
         Task("hartmann6-noisy", cube6, _hartmann6, -3.32236801, best6, noise=0.2),
         Task("ackley-switches", _ackley_space, _ackley_switched, 0.0, ackley_best),
-        Task("levy", _floats("x", 4, -10.0, 10.0), lambda v: levy(_vector(v, "x", 4)), 0.0, _named("x", [1.0] * 4)),
+        Task("levy", _floats("x", 4, -2.5, 11.0), lambda v: levy(_vector(v, "x", 4)), 0.0, _named("x", [1.0] * 4)),
         Task(
             "rosenbrock",
             _floats("x", 4, -5.0, 10.0),

@@ -249,8 +249,8 @@ print(keras.backend.backend())
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends(backend: str) -> None:
-    if find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
+    if backend == "torch" and find_spec(backend) is None:
+        pytest.skip("torch, which the test group leaves out for its size, is not installed")
     environment = {**os.environ, "KERAS_BACKEND": backend}
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", OTHER_BACKEND],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 from krigetuner.adapters import kept_folds
 from krigetuner.errors import KrigeTunerWarning, MissingDependency
 from krigetuner.trial.objective import Objective
+from krigetuner.tuners.base_tuner import BaseTuner
 from krigetuner.tuners.builtin_oracles import RandomSearchOracle
 from krigetuner.tuners.sklearn_tuner import SklearnTuner
 
@@ -33,17 +33,9 @@ def logistic(hp: Any) -> Any:
     return LogisticRegression(C=hp.Float("C", 0.01, 10.0, sampling="log"))
 
 
-@pytest.fixture
-def opened() -> Iterator[list[SklearnTuner]]:
-    tuners: list[SklearnTuner] = []
-    yield tuners
-    for tuner in tuners:
-        tuner.oracle.close()
-
-
 def tuner_of(
     directory: Path,
-    opened: list[SklearnTuner],
+    opened: list[BaseTuner],
     build: Any = logistic,
     kind: type[SklearnTuner] = SklearnTuner,
     **more: Any,
@@ -55,7 +47,7 @@ def tuner_of(
     return opened[-1]
 
 
-def test_the_best_model_has_seen_all_data(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_the_best_model_has_seen_all_data(tmp_path: Path, opened: list[BaseTuner]) -> None:
     tuner = tuner_of(tmp_path, opened)
     tuner.search(X, Y, sample_weight=WEIGHT, verbose=0)
     best = tuner.oracle.get_best_trials(3)
@@ -72,7 +64,7 @@ def test_the_best_model_has_seen_all_data(tmp_path: Path, opened: list[SklearnTu
         np.testing.assert_array_equal(loaded.coef_, model.coef_)
 
 
-def test_another_search_refits_on_its_own_data(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_another_search_refits_on_its_own_data(tmp_path: Path, opened: list[BaseTuner]) -> None:
     tuner = tuner_of(tmp_path, opened)
     tuner.search(X, Y, verbose=0)
     before = tuner.get_best_models()[0]
@@ -119,7 +111,7 @@ def test_another_process_gets_the_same_model(tmp_path: Path) -> None:
     assert outputs[0] == outputs[1]
 
 
-def test_joblib_when_asked_for_by_name(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_joblib_when_asked_for_by_name(tmp_path: Path, opened: list[BaseTuner]) -> None:
     tuner = tuner_of(tmp_path, opened, model_format="joblib")
     tuner.search(X, Y, verbose=0)
     expected = tuner.get_best_models()[0]
@@ -133,7 +125,7 @@ class Unknown(LogisticRegression):
     """A class of the user."""
 
 
-def test_types_of_the_user_are_allowed_by_name(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_types_of_the_user_are_allowed_by_name(tmp_path: Path, opened: list[BaseTuner]) -> None:
     def build(hp: Any) -> Any:
         return Unknown(C=hp.Float("C", 0.1, 1.0))
 
@@ -144,7 +136,7 @@ def test_types_of_the_user_are_allowed_by_name(tmp_path: Path, opened: list[Skle
     assert isinstance(tuner_of(tmp_path, opened, build, trusted=[name]).get_best_models()[0], Unknown)
 
 
-def test_a_model_that_cannot_be_stored_is_there_in_memory(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_a_model_that_cannot_be_stored_is_there_in_memory(tmp_path: Path, opened: list[BaseTuner]) -> None:
     def build(hp: Any) -> Any:
         turned = LogisticRegression(C=hp.Float("C", 0.1, 1.0))
         turned.secret = (i for i in ())  # type: ignore[attr-defined]
@@ -157,7 +149,7 @@ def test_a_model_that_cannot_be_stored_is_there_in_memory(tmp_path: Path, opened
 
 
 def test_without_skops_the_model_lives_in_memory(
-    tmp_path: Path, opened: list[SklearnTuner], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, opened: list[BaseTuner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tuner = tuner_of(tmp_path, opened)
     tuner.search(X, Y, verbose=0)
@@ -171,14 +163,14 @@ def test_without_skops_the_model_lives_in_memory(
     assert tuner.get_best_models()[0].score(X, Y) > 0.5
 
 
-def test_no_refit(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_no_refit(tmp_path: Path, opened: list[BaseTuner]) -> None:
     tuner = tuner_of(tmp_path, opened, refit=False)
     tuner.search(X, Y, verbose=0)
     with pytest.raises(FileNotFoundError, match="unless refit=False, search"):
         tuner.get_best_models()
 
 
-def test_a_refit_that_fails_costs_no_results(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_a_refit_that_fails_costs_no_results(tmp_path: Path, opened: list[BaseTuner]) -> None:
     class Small(LogisticRegression):
         def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
             if len(X) == 60:
@@ -193,7 +185,7 @@ def test_a_refit_that_fails_costs_no_results(tmp_path: Path, opened: list[Sklear
         tuner.get_best_models()
 
 
-def test_an_own_save_model_gets_a_model_of_every_trial(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_an_own_save_model_gets_a_model_of_every_trial(tmp_path: Path, opened: list[BaseTuner]) -> None:
     class Keeping(SklearnTuner):
         kept: dict[str, list[int]] = {}  # noqa: RUF012
 
@@ -209,7 +201,7 @@ def test_an_own_save_model_gets_a_model_of_every_trial(tmp_path: Path, opened: l
     assert tuner.get_best_models()[0] == f"model {tuner.oracle.get_best_trials()[0].trial_id}"
 
 
-def test_an_own_run_trial_that_saves_its_model(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_an_own_run_trial_that_saves_its_model(tmp_path: Path, opened: list[BaseTuner]) -> None:
     class Own(SklearnTuner):
         def run_trial(self, trial: Any, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Any:
             scores = []
@@ -231,7 +223,7 @@ def test_an_own_run_trial_that_saves_its_model(tmp_path: Path, opened: list[Skle
     np.testing.assert_array_equal(tuner.get_best_models()[0].coef_, expected.coef_)
 
 
-def test_a_run_trial_that_adds_to_the_results(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_a_run_trial_that_adds_to_the_results(tmp_path: Path, opened: list[BaseTuner]) -> None:
     class Adding(SklearnTuner):
         def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
             return {**super().run_trial(trial, *args, **kwargs), "size": 1}
@@ -243,7 +235,7 @@ def test_a_run_trial_that_adds_to_the_results(tmp_path: Path, opened: list[Sklea
 
 
 def test_a_trial_that_was_cut_short_goes_on_behind_its_last_fold(
-    tmp_path: Path, opened: list[SklearnTuner], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, opened: list[BaseTuner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept_folds, "WORTH_KEEPING", 0.0)
     fits: list[int] = []
@@ -274,7 +266,7 @@ def test_a_trial_that_was_cut_short_goes_on_behind_its_last_fold(
     assert not list((tmp_path / "p").glob("trial_*/folds.json"))
 
 
-def test_pure_functions_need_no_permission(tmp_path: Path, opened: list[SklearnTuner]) -> None:
+def test_pure_functions_need_no_permission(tmp_path: Path, opened: list[BaseTuner]) -> None:
     def build(hp: Any) -> Any:
         return make_pipeline(FunctionTransformer(np.tanh), RandomForestClassifier(hp.Int("n", 2, 3)))
 

@@ -86,6 +86,15 @@ def test_descent_diverges_as_single_precision_does() -> None:
     assert math.isnan(tasks.descent(10.0, 20))
 
 
+def test_some_configurations_diverge_and_some_fail() -> None:
+    space = search_space("diverging")
+    rows = space.sample(np.random.default_rng(2).random((500, space.dimensions)))
+    values = np.array([TASKS["diverging"].function(space.decode(row)) for row in rows])
+    assert np.isinf(values).sum() > 10
+    assert 3 < np.isnan(values).sum() < 100
+    assert np.isfinite(values).sum() > 300
+
+
 @pytest.mark.parametrize("steps", [5, 20])
 def test_best_rate(steps: int) -> None:
     rates = np.linspace(0.001, 0.041, 4001)

@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = (30, 100, 300, 1000, 3000, 10000)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "KRIGETUNER_THREADS")
-Values = Mapping[str, Any]
+Values = dict[str, Any]
 Step = Callable[[Callable[[Values], float]], None]
 """One ask and tell of an objective."""
 
@@ -73,9 +73,7 @@ def optuna_tpe(history: list[tuple[Values, float]], _: str | None) -> Step:
         else:
             spread[p.name] = of.CategoricalDistribution(list(p.values))
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=1))
-    study.add_trials(
-        [optuna.trial.create_trial(params=dict(v), distributions=spread, value=loss) for v, loss in history]
-    )
+    study.add_trials([optuna.trial.create_trial(params=v, distributions=spread, value=loss) for v, loss in history])
 
     def step(objective: Callable[[Values], float]) -> None:
         trial = study.ask(spread)

@@ -1,4 +1,4 @@
-"""Quality: how good the best configuration is after N trials, beside the peers and without each of our own ingredients.
+"""How good the best configuration is after N trials, beside the peers and without each of our own ingredients.
 
     python bench/quality/run.py [--contenders krigetuner random] [--tasks branin] [--seeds 5] [--trials 50] [--batch 8]
     python bench/quality/run.py --contenders krigetuner --without transforms shrinking       (or: all)

@@ -190,7 +190,7 @@ def _conditional(values: Values) -> float:
 
 
 def _diverging_space(hp: Any) -> None:
-    hp.Float("learning_rate", 1e-4, 10.0, sampling="log")
+    hp.Float("learning_rate", 3e-6, 5.0, sampling="log")
     hp.Int("steps", 5, 20)
     hp.Float("weight_decay", 1e-6, 1e-1, sampling="log")
 

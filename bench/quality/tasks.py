@@ -127,7 +127,7 @@ def descent(rate: float, steps: int) -> float:
 def best_rate(steps: int) -> float:
     """The learning rate at which `descent` is least: where the derivative of the two powers vanishes."""
     ratio = (SLOW / FAST) ** (1 / (2 * steps - 1))
-    return (1 + ratio) / (FAST + ratio * SLOW)
+    return float((1 + ratio) / (FAST + ratio * SLOW))
 
 
 def _floats(prefix: str, count: int, low: float, high: float) -> Callable[[Any], None]:

@@ -195,9 +195,11 @@ def report(runs: list[Run], asked: argparse.Namespace) -> str:
     fit = complete([run for run in runs if run.batch == asked.batch], asked.tasks, max(asked.at))
     if not fit:
         return "no contender has run on all tasks"
+    left = {run.contender for run in runs} - {run.contender for run in fit}
+    note = f"\nnot in the tables, for want of a task or of trials: {', '.join(sorted(left))}\n" if left else ""
     tables = [overall(fit, scales, asked.at), differences(fit, scales, asked.at, "krigetuner")]
     tables.append(by_task(fit, scales, max(asked.at)))
-    return "\n" + "\n\n".join(filter(None, tables))
+    return note + "\n" + "\n\n".join(filter(None, tables))
 
 
 def main() -> None:

@@ -29,6 +29,10 @@ LADDER = (0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1.0)
 LEARNED: tuple[Kind, ...] = ("power", "log")
 """Transforms among which the losses choose. A plain one, and a second kernel family, did not pay beside these."""
 
+LATER = 5.0
+"""By so much must the log evidence for another transform than the first be larger before it is taken: what Kass and Raftery
+(1995) call very strong."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -109,7 +113,7 @@ def choose(
     noise_floor: float,
     kinds: Sequence[Kind],
 ) -> Choice:
-    """Fits under every kind of transform; takes the one under which the losses themselves are most probable."""
+    """Fits under every kind of transform; takes the first unless the losses are far more probable under another."""
     believed = prior(x.shape[1], categorical, noise_floor)
     rows = representatives(x, losses, np.ones(x.shape[1]), categorical)
     x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], variances[rows]
@@ -118,7 +122,7 @@ def choose(
         out = transform(losses, variances, kind)
         found = fit(backend, x, out.y, out.noise, believed, categorical)
         choices.append(Choice(kind, found, found.log_posterior + out.log_jacobian))
-    return max(choices, key=lambda c: round(c.evidence, 6))
+    return max(choices, key=lambda c: round(c.evidence - LATER * (c.kind != kinds[0]), 6))
 
 
 def surrogate(backend: Backend, x: Array, losses: Array, variances: Array, choice: Choice) -> Surrogate:

@@ -30,8 +30,8 @@ LEARNED: tuple[Kind, ...] = ("power", "log")
 """Transforms among which the losses choose. A plain one, and a second kernel family, did not pay beside these."""
 
 LATER = 5.0
-"""By so much must the log evidence for another transform than the first be larger before it is taken: what Kass and Raftery
-(1995) call very strong."""
+"""How much larger the log evidence for another transform than the first must be before it is taken: very strong, in the
+terms of Kass and Raftery (1995)."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ DEFAULT_ALPHA = 1e-4
 CLIMB = Effort(iterations=30, tolerance=1e-5, reach=0.3)
 START = (4, 10)
 """Least and most trials of a start of default length."""
+ALWAYS = 20
+"""Up to so many observations every suggestion has hyperparameters of its own; later ones share them for a while."""
 SHRINK, PATIENCE = 0.4, 6
 """After PATIENCE trials without a gain every second one comes from a model whose lengthscales are SHRINK times as long:
 it believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go
@@ -219,10 +221,10 @@ def first_guess(space: Space) -> Array:
 
 
 def refit_size(n: int) -> int:
-    """From how many of n observations hyperparameters are fitted: all up to 50, then a geometric series."""
-    if n <= 50:
+    """From how many of n observations hyperparameters are fitted: all up to ALWAYS, then a geometric series."""
+    if n <= ALWAYS:
         return n
-    size = 50
+    size = ALWAYS
     while (larger := size + max(1, size // 10)) <= n:
         size = larger
     return size

@@ -81,11 +81,10 @@ def test_configuration_is_read_by_both(kind: str, arguments: dict[str, Any]) -> 
 @settings(max_examples=50)
 def test_probabilities(kind: str, arguments: dict[str, Any], prob: float) -> None:
     mine, old = pair(kind, arguments)
-    value, expected = mine.prob_to_value(prob), old.prob_to_value(prob)
-    if not isinstance(expected, str) and value != close(expected):  # an edge between two values: rounding decides
-        assert mine.prob_to_value(prob + 1e-12) == close(old.prob_to_value(prob + 1e-12))
-        return
-    assert value == close(expected)
+    value = mine.prob_to_value(prob)
+    # at an edge between two values rounding decides, and at 1 it takes KerasTuner beyond the range
+    near = [old.prob_to_value(min(max(prob + by, 0.0), 1.0 - 1e-9)) for by in (0.0, -1e-9, 1e-9)]
+    assert any(value == (v if isinstance(v, str | int) else pytest.approx(v, rel=1e-6)) for v in near)
     assert mine.value_to_prob(value) == pytest.approx(old.value_to_prob(value), abs=1e-12)
 
 

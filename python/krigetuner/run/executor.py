@@ -47,4 +47,4 @@ def failure(job: Job, error: BaseException) -> Failed:
     else:
         kind = "interrupted"
     message = "".join(traceback.format_exception(error))
-    return Failed(job.number, job.attempt, kind, message, error)
+    return Failed(job.number, job.attempt, kind, message, error, getattr(job.run, "discovered", None))

@@ -10,8 +10,12 @@ from typing import Any, Literal, Protocol
 class Context(Protocol):
     """What running code may say and ask while its trial runs."""
 
-    def report(self, step: int, metrics: Mapping[str, float], execution: int = 0) -> None:
-        """Records the metrics of one step (an epoch); it is in the store when this returns, in this process."""
+    def report(self, step: int, metrics: Mapping[str, float], execution: int | None = 0) -> None:
+        """Records the metrics of one step (an epoch); it is in the store when this returns, in this process.
+
+        Args:
+            execution: None where the code gives the trial's result itself (`Oracle.update_trial`).
+        """
 
     def should_stop(self) -> bool:
         """True when the trial should end early."""
@@ -27,7 +31,8 @@ class Job:
     Attributes:
         number, attempt: together they identify the job; attempts count from 0.
         trial_id: the trial's name, also of its directory.
-        run: the work: takes the context and returns the executions' outcomes.
+        run: the work: takes the context and returns the executions' outcomes. An executor of other processes pickles
+            it. Its attribute `discovered`, if it has one, goes into the `Failed` of a run that raised.
         timeout: seconds after which the executor ends it, None for never. Executors of this process cannot.
     """
 
@@ -48,18 +53,25 @@ class Execution:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job's `run` returns: its executions in order; empty when the code reported by itself (old style)."""
+    """What a job's `run` returns.
+
+    Attributes:
+        executions: in order; empty when the code reported by itself (old style).
+        discovered: what a run in another process has found out that the searching one must know, as plain data; None
+            for nothing.
+    """
 
     executions: tuple[Execution, ...]
+    discovered: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Reported:
-    """Metrics of one step of a running trial."""
+    """Metrics of one step of a running trial; `execution` as in `Context.report`."""
 
     number: int
     attempt: int
-    execution: int
+    execution: int | None
     step: int
     metrics: Mapping[str, float]
 
@@ -82,7 +94,8 @@ class Failed:
             "fatal": the search must end; "interrupted": Ctrl-C, SIGTERM, or a lost machine: not the trial's fault;
             "taken": another worker runs the trial now, and nothing is recorded.
         message: the reason with its traceback.
-        error: the exception itself where the job ran in this process (re-raised when fatal).
+        error: the exception itself (re-raised when fatal); None where it could not travel.
+        discovered: as in `Outcome`.
     """
 
     number: int
@@ -90,6 +103,7 @@ class Failed:
     kind: FailureKind
     message: str
     error: BaseException | None = None
+    discovered: Mapping[str, Any] | None = None
 
 
 Report = Reported | Finished | Failed

@@ -23,7 +23,7 @@ class DirectContext:
         self.delivered = 0
         self.broken: BaseException | None = None
 
-    def report(self, step: int, metrics: Mapping[str, float], execution: int = 0) -> None:
+    def report(self, step: int, metrics: Mapping[str, float], execution: int | None = 0) -> None:
         """Delivers the metrics of one step."""
         try:
             self._deliver(Reported(self._job.number, self._job.attempt, execution, step, metrics))

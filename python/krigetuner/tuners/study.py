@@ -147,7 +147,7 @@ class TunerStudy:
         oracle = self._tuner.oracle
         trial = self._trials[report.number]
         if isinstance(report, Reported):
-            oracle.report(trial.trial_id, report.step, report.metrics, report.execution)
+            oracle.report(trial.trial_id, report.step, report.metrics, report.execution or 0)
             self._progress.reported(report.step, report.metrics)
         elif isinstance(report, Finished):
             trial.executions = list(report.outcome.executions)

@@ -30,6 +30,8 @@ EXPONENTS = np.linspace(-1.5, 2.0, 71) + 1e-9
 OFFSETS = np.geomspace(1e-2, 1e2, 33)
 """Offsets of "log" that are tried, in robust standard deviations."""
 HUGE = 1e150
+BEYOND = 1e6
+"""Robust standard deviations below the median from which a loss is squeezed: powers of it must not overflow."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,12 @@ def transform(losses: Array, variances: Array, kind: Kind) -> Outputs:
     v = np.clip(losses[finite], -HUGE, HUGE)
     centre, scale = _robust(v)
     u = (v - centre) / scale
-    first = np.ones(len(v))
+    below = np.maximum(-u / BEYOND, 1.0)
+    u, first = np.where(below > 1.0, -BEYOND * (1.0 + np.log(below)), u), 1.0 / below
     if kind == "log":
-        u, first = _logarithm(u)
+        u, steepness = _logarithm(u)
         middle, wide = _robust(u)
-        u, first = (u - middle) / wide, first / wide
+        u, first = (u - middle) / wide, first * steepness / wide
     over = np.maximum(u - FAR, 0.0)
     t, slope = np.minimum(u, FAR) + np.log1p(np.log1p(over)), 1.0 / ((1.0 + over) * (1.0 + np.log1p(over)))
     if kind == "power":

@@ -2,6 +2,9 @@
 
 Two methods: `Call`, one request and one reply; and `Attend`, one request and the chief's messages until either side
 ends it. The connection tells when a process at the other end dies, and keepalive pings when its machine does.
+
+The chief takes requests as streams of one message, which look the same on the wire: so it knows the token before it
+reads a byte of the message, and hears of one that is too large.
 """
 
 from __future__ import annotations
@@ -12,13 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from krigetuner.errors import StoreError
+from krigetuner.run.refusals import Refusals
 from krigetuner.store.events import from_json, to_json
 
 Message = Mapping[str, Any]
 SERVICE = "krigetuner.Chief"
 HEADER = "krigetuner-token"
 LARGEST = 256 * 2**20
-"""Bytes of the largest message."""
+"""Bytes of the largest message to a worker."""
+
+LARGEST_REQUEST = 64 * 2**20
+"""Bytes of the largest message to the chief."""
 
 THREADS = 1024
 """How many calls the chief has in hand at the same time: an attendance and a call for each worker."""
@@ -26,6 +33,10 @@ THREADS = 1024
 
 class Unreachable(ConnectionError):
     """The other side does not answer; it may come back."""
+
+
+class Malformed(ValueError):
+    """A request that no worker of this version makes."""
 
 
 def encode(message: Message) -> bytes:
@@ -42,12 +53,16 @@ def decode(data: bytes) -> Any:
     return from_json(data.decode("utf-8", "surrogatepass"))
 
 
-def _options(silence: float) -> list[tuple[str, int]]:
-    """Settings of both sides: pings, so that `silence` seconds without an answer cut the connection."""
+def _options(silence: float, sent: int, received: int) -> list[tuple[str, int]]:
+    """Settings of both sides: pings, so that `silence` seconds without an answer cut the connection.
+
+    Args:
+        sent, received: bytes of the largest messages.
+    """
     half = max(int(silence * 500), 100)
     return [
-        ("grpc.max_send_message_length", LARGEST),
-        ("grpc.max_receive_message_length", LARGEST),
+        ("grpc.max_send_message_length", sent),
+        ("grpc.max_receive_message_length", received),
         ("grpc.keepalive_time_ms", half),
         ("grpc.keepalive_timeout_ms", half),
         ("grpc.http2.ping_timeout_ms", half),
@@ -76,6 +91,8 @@ class Server:
             called when the connection has ended.
         silence: seconds without any sign after which a connection is cut.
 
+    A request that is not what it should be is refused and told of; `answer` and `attend` say so by `Malformed`.
+
     Raises:
         RuntimeError: the address cannot be listened at.
     """
@@ -92,10 +109,11 @@ class Server:
 
         self._grpc, self._token, self._answer, self._attend = grpc, token, answer, attend
         threads = ThreadPoolExecutor(THREADS, thread_name_prefix="krigetuner-chief")
-        self._server = grpc.server(threads, options=_options(silence))
+        self._refusals = Refusals()
+        self._server = grpc.server(threads, options=_options(silence, LARGEST, LARGEST_REQUEST))
         methods = {
-            "Call": grpc.unary_unary_rpc_method_handler(self._call),
-            "Attend": grpc.unary_stream_rpc_method_handler(self._stream),
+            "Call": grpc.stream_unary_rpc_method_handler(self._call),
+            "Attend": grpc.stream_stream_rpc_method_handler(self._stream),
         }
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
         try:
@@ -112,20 +130,44 @@ class Server:
             )
         self._server.start()
 
-    def _admit(self, context: Any) -> None:
-        """Ends the call of somebody who does not bear the token."""
-        given = dict(context.invocation_metadata()).get(HEADER, "")
+    def _request(self, messages: Iterator[bytes], context: Any) -> Any:
+        """The one request of a call, decoded; the call of somebody who does not bear the token is ended."""
+        codes, given = self._grpc.StatusCode, dict(context.invocation_metadata()).get(HEADER, "")
+        peer = context.peer()  # not known any more once gRPC has ended the call
         if self._token is not None and not hmac.compare_digest(str(given).encode(), _header(self._token).encode()):
-            context.abort(self._grpc.StatusCode.UNAUTHENTICATED, "the token is missing" if not given else "wrong token")
+            self._refuse(context, codes.UNAUTHENTICATED, "wrong token" if given else "the token is missing")
+        try:
+            data = next(messages, None)
+        except Exception:  # what gRPC raises here has no text
+            data = None
+        if data is None:
+            reason = f"expected one message of at most {LARGEST_REQUEST} bytes, got none or a larger one"
+            self._refuse(context, codes.RESOURCE_EXHAUSTED, reason, peer)
+        try:
+            return decode(data or b"")
+        except (ValueError, TypeError, RecursionError) as error:
+            self._refuse(context, codes.INVALID_ARGUMENT, f"expected JSON, got {len(data or b'')} bytes ({error})")
 
-    def _call(self, request: bytes, context: Any) -> bytes:
-        self._admit(context)
-        return encode(self._answer(decode(request)))
+    def _refuse(self, context: Any, code: Any, reason: str, peer: str = "") -> None:
+        """Ends a call; nothing behind this is run."""
+        self._refusals.note(peer or context.peer(), reason)
+        context.abort(code, reason)
 
-    def _stream(self, request: bytes, context: Any) -> Iterator[bytes]:
-        self._admit(context)
-        for message in self._attend(decode(request), context.add_callback):
-            yield encode(message)
+    def _call(self, messages: Iterator[bytes], context: Any) -> bytes:
+        request, reply = self._request(messages, context), b""
+        try:
+            reply = encode(self._answer(request))
+        except Malformed as error:
+            self._refuse(context, self._grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        return reply
+
+    def _stream(self, messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        request = self._request(messages, context)
+        try:
+            for message in self._attend(request, context.add_callback):
+                yield encode(message)
+        except Malformed as error:
+            self._refuse(context, self._grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
     def stop(self, grace: float) -> None:
         """Takes no more calls, and ends those that are in hand after `grace` seconds at the latest."""
@@ -146,7 +188,8 @@ class Wire:
 
         self._grpc, self._address = grpc, address
         self._metadata = () if token is None else ((HEADER, _header(token)),)
-        self._channel = grpc.insecure_channel(address, options=_options(silence))
+        options = _options(silence, LARGEST_REQUEST, LARGEST)
+        self._channel = grpc.insecure_channel(address, options=options)
         self._call = self._channel.unary_unary(f"/{SERVICE}/Call")
         self._attend = self._channel.unary_stream(f"/{SERVICE}/Attend")
 

@@ -14,10 +14,11 @@ from typing import Any
 from krigetuner.errors import SearchEnded, StoreError, TrialTaken
 from krigetuner.run.attendance import Attendance, Worker
 from krigetuner.run.board import Board
+from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.trial import TrialRecord, TrialStatus
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
-from krigetuner.tuners.wire_forms import executions_of, report_data, space_data, space_of
+from krigetuner.tuners.wire_forms import report_data, space_data
 
 LOSSES = 2
 """How often a trial is run again because its worker was lost."""
@@ -80,10 +81,8 @@ class Assignment:
             TrialTaken: the trial is not that worker's any more.
             Exception: of the oracle.
         """
-        if self.over is not None and method in METHODS and method != "leave":
+        if self.over is not None and method != "leave":
             raise SearchEnded(f"search: the chief ended it: {self.over.reason}")
-        if method not in METHODS:
-            raise ValueError(f"request: expected one of {', '.join(METHODS)}, got {method!r}; use one version of both")
         return METHODS[method](self, worker, **arguments)
 
     def judge(self, method: str, error: Exception) -> None:
@@ -177,7 +176,9 @@ class Assignment:
         Raises:
             TrialTaken: it does not, any more.
         """
-        trial = self._oracle.get_trial(trial_id)
+        trial = self._oracle.trials.get(trial_id)
+        if trial is None:
+            raise TrialTaken(f"trial: expected one of this search, got {trial_id!r} from {worker}")
         if self._holders.get(trial_id) != worker.session:
             raise TrialTaken(
                 f"trial {trial_id}: expected results from the worker that runs it, got some from {worker}, which was "
@@ -218,15 +219,15 @@ class Assignment:
 
     def _take(self, trial: Trial, status: str, message: str | None, executions: Any, hyperparameters: Any) -> None:
         """Puts a result into the trial."""
-        trial.status, trial.message, trial.executions = status, message, executions_of(executions)
+        trial.status, trial.message, trial.executions = status, message, executions
         if hyperparameters is not None:
-            trial.hyperparameters = space_of(hyperparameters)
+            trial.hyperparameters = hyperparameters
 
     def _interrupt_trial(self, worker: Worker, trial_id: str, **result: Any) -> None:
         trial = self._mine(worker, trial_id)
         reason = str(result["message"])
         if result["hyperparameters"] is not None:
-            trial.hyperparameters = space_of(result["hyperparameters"])
+            trial.hyperparameters = result["hyperparameters"]
         self._take_back(trial, reason)
 
     def _take_back(self, trial: Trial, reason: str) -> None:
@@ -246,8 +247,8 @@ class Assignment:
 
     # --- what else workers ask for
 
-    def _update_space(self, worker: Worker, hyperparameters: Mapping[str, Any]) -> None:
-        self._oracle.update_space(space_of(hyperparameters))
+    def _update_space(self, worker: Worker, hyperparameters: HyperParameters) -> None:
+        self._oracle.update_space(hyperparameters)
         self.changes += 1
 
     def _enqueue(self, worker: Worker, values: Mapping[str, Any]) -> None:

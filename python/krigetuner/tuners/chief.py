@@ -22,17 +22,21 @@ from krigetuner.run.link import PROTOCOL, WAIT_SECONDS
 from krigetuner.run.opening import objective_config
 from krigetuner.run.progress import Progress, tell_interrupted
 from krigetuner.run.role import TOKEN, Role
-from krigetuner.run.wire import Message, Server
+from krigetuner.run.wire import THREADS, Message, Server
+from krigetuner.tuners import requests
 from krigetuner.tuners.assignment import Assignment, Ending
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.synchronized import lock_of
-from krigetuner.tuners.wire_forms import event_data, space_of
+from krigetuner.tuners.wire_forms import event_data
 
 BATCH = 1000
 """How many events go into one message."""
 
 HURRY = 2.0
 """Seconds that a chief which was interrupted takes to tell its workers."""
+
+MOST = THREADS // 2
+"""How many workers there may be: the threads that are left answer them."""
 
 REPLIES = 16
 """How many replies to a worker are kept, in case one was lost on its way."""
@@ -76,20 +80,24 @@ class Service:
     # --- requests --------------------------------------------------------------------------------------------------
 
     def answer(self, request: Message) -> Message:
-        """The reply to one request."""
-        method, arguments = str(request["method"]), request.get("arguments", {})
+        """The reply to one request.
+
+        Raises:
+            Malformed: it is none; nothing was done.
+        """
+        session, method, identity, arguments = requests.call(request)
         with self._changed:
-            worker = self._workers.find(str(request["session"]))
+            worker = self._workers.find(session)
             if worker is None:
                 return {"unknown": True}
             if method == "position":
                 return {"position": self._position}
             if method == "wait":
-                return self._wait(int(arguments["changes"]), float(arguments["seconds"]))
-            known = worker.replies.get(request["id"])
+                return self._wait(**arguments)
+            known = worker.replies.get(identity)
             if known is None:
                 known = self._reply(worker, method, arguments)
-                worker.replies[request["id"]] = known
+                worker.replies[identity] = known
                 while len(worker.replies) > REPLIES:
                     del worker.replies[next(iter(worker.replies))]
             return known
@@ -120,8 +128,13 @@ class Service:
     # --- attendance ------------------------------------------------------------------------------------------------
 
     def attend(self, request: Message, when_ended: Callable[[Callable[[], None]], Any]) -> Iterator[Message]:
-        """Tells one worker what happens until the search is over or its connection has ended."""
-        if self.work.over is not None and request.get("done") == self._run:
+        """Tells one worker what happens until the search is over or its connection has ended.
+
+        Raises:
+            Malformed: the request is none.
+        """
+        request = requests.checked("attendance", request, requests.ATTENDANCE)
+        if self.work.over is not None and request["done"] == self._run:
             yield {"again": True}
             return
         try:
@@ -136,7 +149,7 @@ class Service:
             return
         when_ended(lambda: self._depart(worker, connection))
         yield {"welcome": {"run": self._run, "from": position, "study": study}}
-        late = int(request["search"]) < self._oracle._searches
+        late = request["search"] < self._oracle._searches
         while True:
             message = self._news(worker, connection, position, late)
             if message is None:
@@ -181,36 +194,30 @@ class Service:
             ValueError: it does not belong to this search.
             Occupied: another process has its name.
         """
-        if request.get("protocol") != PROTOCOL:
+        if request["protocol"] != PROTOCOL:
             raise ValueError(
-                f"worker: expected version {PROTOCOL} of the chief's protocol, got {request.get('protocol')}; install "
+                f"worker: expected version {PROTOCOL} of the chief's protocol, got {request['protocol']}; install "
                 "the same version of krigetuner for the chief and all workers"
             )
         mine = objective_config(self._oracle.objective)
-        if dict(request["objective"]) != mine:
+        if request["objective"] != mine:
             raise ValueError(
-                f"objective: expected that of the chief, {mine}, got {dict(request['objective'])}; run the same script "
+                f"objective: expected that of the chief, {mine}, got {request['objective']}; run the same script "
                 "for the chief and all workers"
             )
+        if len(self._workers) >= MOST and self._workers.find(request["session"]) is None:
+            raise ValueError(f"worker: expected at most {MOST} of them, got another one; start fewer processes")
         if self.work.over is None and request["reports"]:
-            self._oracle.update_space(space_of(request["space"]))
+            self._oracle.update_space(request["space"])
             self._note_events()
-        worker = self._workers.arrive(
-            Worker(
-                str(request["session"]),
-                str(request["tuner_id"]),
-                str(request["host"]),
-                int(request["pid"]),
-                bool(request["reports"]),
-                bool(request["shares"]),
-            )
-        )
+        known = ("session", "tuner_id", "host", "pid", "reports", "shares")
+        worker = self._workers.arrive(Worker(**{name: request[name] for name in known}))
         if self.work.over is None:
-            self.work.take_up(worker, [str(trial_id) for trial_id in request["holding"]])
+            self.work.take_up(worker, request["holding"])
             self._note_events()
         same = request["study"] == self._oracle._ledger.state.created
-        known = int(request["position"])
-        return worker, known if same and known <= self._position else 0
+        heard = request["position"]
+        return worker, heard if same and heard <= self._position else 0
 
     def _depart(self, worker: Worker, connection: object) -> None:
         """The connection of a worker has ended."""

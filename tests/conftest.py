@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.postgresql import Server
 
 settings.register_profile(
     "fixed",
@@ -30,3 +35,21 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     absent = registry.why_absent()
     present = [name for name in registry.BACKENDS if name not in absent]
     return [f"krigetuner backends: {', '.join(present)}", *(f"  absent: {name}: {why}" for name, why in absent.items())]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server that runs; tests that stop it start it again. Skips where none is installed."""
+    from tests.postgresql import Server, why_not
+
+    reason = why_not()
+    if reason is not None:
+        if os.environ.get("KRIGETUNER_REQUIRE_POSTGRESQL"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    server = Server()
+    try:
+        server.start("fsync=off")  # a killed server loses nothing by that, a power cut would
+        yield server
+    finally:
+        server.remove()

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from krigetuner.store.database import _Statements
 from krigetuner.store.reading import Reader
+from krigetuner.store.statements import StudyStatements
 from krigetuner.store.tables import metadata
 
 
@@ -18,7 +18,7 @@ from krigetuner.store.tables import metadata
 def test_every_statement_can_be_written(dialect: sa.Dialect) -> None:
     for table in metadata().tables.values():
         assert "CREATE TABLE" in str(sa.schema.CreateTable(table).compile(dialect=dialect))
-    assert _Statements(dialect).advance.sql.startswith("UPDATE studies SET")
+    assert StudyStatements(dialect).advance.sql.startswith("UPDATE studies SET")
     assert Reader(1, dialect)._trials.sql.startswith("SELECT")
 
 

@@ -7,30 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 from krigetuner.errors import StoreError
+from krigetuner.store import location as places
 from krigetuner.store.tables import prepare, sqlalchemy
 
 Durability = Literal["normal", "full"]
 
-REMEDIES = (
-    ("full", "free some space and run the same script again: everything recorded before is there"),
-    ("disk i/o error", "look for a full disk, a quota or a failing drive, then run the same script again"),
-    ("not a database", "it is damaged or another program's: move it away, or restore it from a copy"),
-    ("malformed", "it is damaged: restore it from a copy, or move it away and begin anew"),
-    ("encrypted", "it is damaged or another program's: move it away, or restore it from a copy"),
-    ("readonly", "the file or its directory cannot be written: choose another directory or change its permissions"),
-    ("read-only", "the file or its directory cannot be written: choose another directory or change its permissions"),
-    ("unable to open", "the directory is absent or cannot be written: choose another or change its permissions"),
-    ("permission denied", "choose another directory or change its permissions"),
-    ("locked", "another program keeps the database busy: end it and try again"),
-)
-"""What a message holds, and what to do then."""
-
-
 PATIENCE = 200
 """How often the change to a write-ahead log is tried, twenty times a second."""
+
+
+class ConnectionLost(StoreError):
+    """The database's server has gone away; whether the transaction under way was committed is not known."""
 
 
 class Connection:
@@ -38,7 +27,7 @@ class Connection:
 
     Args:
         location: path of an SQLite file or a SQLAlchemy URL.
-        durability: "full" waits for the disk at every commit (SQLite).
+        durability: "full" waits for the disk at every commit (SQLite), and insists on it (PostgreSQL).
         read_only: True to look only.
         unchanging: True when nobody writes meanwhile: then an SQLite file is read without files beside it.
 
@@ -48,6 +37,7 @@ class Connection:
 
     Raises:
         StoreError: it cannot be opened.
+        MissingDependency: the driver is not installed.
     """
 
     def __init__(self, location: str | Path, durability: Durability, read_only: bool, unchanging: bool = False) -> None:
@@ -55,82 +45,80 @@ class Connection:
             raise ValueError(f"durability: expected 'normal' or 'full', got {durability!r}; choose one of the two")
         sa = sqlalchemy()
         self._errors: tuple[type[Exception], ...] = (sa.exc.SQLAlchemyError, OSError, OverflowError)
-        self.where = str(location)
-        url = self._url(location, read_only, unchanging)
+        self._durability, self._read_only = durability, read_only
+        self._raw: Any = None
+        if isinstance(location, str) and "://" in location:
+            url = places.database_url(location)
+            self.where = places.in_words(url)
+        else:
+            url, self.where = places.file_url(Path(location), read_only, unchanging), str(location)
         with self.translated("open"):
-            self._engine = self._create(url)
+            self._engine = places.engine(url)
             self.dialect = self._engine.dialect
             self._errors = (*self._errors, self.dialect.loaded_dbapi.Error)
         self.sqlite = self.dialect.name == "sqlite"
         try:
             with self.translated("open"):
-                self._connect(url, durability, read_only)
+                if self.sqlite and not read_only and url.database not in (None, "", ":memory:"):
+                    Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+                with self._engine.connect() as connection:
+                    prepare(connection, self.where, write=not read_only)
+                self._connect()
         except BaseException:
             self.close()
             raise
 
-    def _connect(self, url: Any, durability: Durability, read_only: bool) -> None:
-        """Opens the connection and the tables."""
-        if self.sqlite and not read_only and url.database not in (None, "", ":memory:"):
-            Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
-        self._raw: Any = self._engine.raw_connection()
-        with self._engine.connect() as connection:
-            prepare(connection, self.where, write=not read_only)
-        if self.sqlite and not read_only:
-            self._tune(durability)
-
-    def _url(self, location: str | Path, read_only: bool, unchanging: bool) -> Any:
-        """The SQLAlchemy URL of a location."""
-        sa = sqlalchemy()
-        if isinstance(location, str) and "://" in location:
-            try:
-                url = sa.engine.make_url(location)
-            except sa.exc.ArgumentError as error:
-                raise StoreError(
-                    "storage: expected a path, 'memory' or a SQLAlchemy URL such as sqlite:///study.sqlite, "
-                    f"got {location!r}; correct it"
-                ) from error
-            self.where = url.database if url.get_backend_name() == "sqlite" and url.database else url.render_as_string()
-            return url
-        path = Path(location)
-        if not read_only:
-            return sa.URL.create("sqlite", database=str(path))
-        if not path.exists():
-            raise StoreError(f"{path}: expected a recorded study, got no file; check the directory and project_name")
-        file = "file:" + quote(str(path.absolute()))
-        still = {"immutable": "1"} if unchanging else {}
-        return sa.URL.create("sqlite", database=file, query={"mode": "ro", "uri": "true", **still})
-
-    def _create(self, url: Any) -> Any:
-        """An engine with one connection, which is kept."""
-        sa = sqlalchemy()
-        options = {"check_same_thread": False, "timeout": 30.0} if url.get_backend_name() == "sqlite" else {}
-        try:
-            return sa.create_engine(url, poolclass=sa.pool.StaticPool, connect_args=options)
-        except ImportError as error:
-            raise StoreError(
-                f"storage: expected a driver for {url.get_backend_name()!r}, got {error}; install it with pip"
-            ) from error
-
-    def _tune(self, durability: Durability) -> None:
-        """SQLite's settings: readers never wait for the writer, and a commit waits for the disk only if asked."""
+    def _connect(self) -> None:
+        """Takes the connection out of the pool, which would meddle with one that broke, and sets it up."""
+        pooled = self._engine.raw_connection()
+        pooled.detach()
+        self._raw = pooled.dbapi_connection
         cursor = self._raw.cursor()
+        if self.sqlite and not self._read_only:
+            self._write_ahead(cursor)
+            cursor.execute(f"PRAGMA synchronous={'FULL' if self._durability == 'full' else 'NORMAL'}")
+        elif self.dialect.name == "postgresql" and not self._read_only:
+            for setting in places.SESSION:
+                cursor.execute(setting)
+            if self._durability == "full":
+                cursor.execute("SHOW synchronous_commit")
+                if cursor.fetchone()[0] in {"off", "local"}:
+                    cursor.execute("SET synchronous_commit = 'on'")
+            self._raw.commit()
+        cursor.close()
+
+    def _write_ahead(self, cursor: Any) -> None:
+        """Has SQLite keep a write-ahead log, so that readers never wait for the writer."""
         for rest in reversed(range(PATIENCE)):
             try:
                 cursor.execute("PRAGMA journal_mode=WAL")
-                break
+                return
             except self._errors as error:  # SQLite does not wait here when others are opening the file
                 if rest == 0 or "locked" not in str(error):
                     raise
                 time.sleep(0.05)
-        cursor.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
-        cursor.close()
+
+    def reopen(self) -> None:
+        """Connects again after `ConnectionLost`.
+
+        Raises:
+            ConnectionLost: the server is not there.
+        """
+        try:
+            with self.translated("connect to"):
+                self._raw.close()
+                self._connect()
+        except ConnectionLost:
+            raise
+        except StoreError as error:
+            raise ConnectionLost(str(error)) from error
 
     @contextmanager
     def transaction(self, doing: str = "write") -> Iterator[Any]:
         """A cursor in a transaction: committed at the end, rolled back when an exception leaves the block.
 
         Raises:
+            ConnectionLost: the server went away.
             StoreError: the database refused; nothing of the transaction was recorded.
         """
         with self.translated(doing):
@@ -139,10 +127,19 @@ class Connection:
                 yield cursor
                 self._raw.commit()
             except BaseException:
-                self._raw.rollback()
+                self._roll_back()
                 raise
             finally:
                 cursor.close()
+
+    def _roll_back(self) -> None:
+        """Undoes a transaction, if need be by giving up the connection: the next use finds it lost."""
+        try:
+            self._raw.rollback()
+        except self._errors:
+            if self.sqlite:
+                raise
+            self._raw.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[Any]:
@@ -150,6 +147,8 @@ class Connection:
         with self.transaction("read") as cursor:
             if self.sqlite:
                 cursor.execute("BEGIN")
+            elif self.dialect.name == "postgresql":
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             yield cursor
 
     @contextmanager
@@ -158,15 +157,21 @@ class Connection:
         try:
             yield
         except self._errors as error:
-            reason = str(getattr(error, "orig", None) or error).strip()
-            remedy = next((r for word, r in REMEDIES if word in reason.lower()), "correct that and try again")
-            raise StoreError(f"{self.where}: expected to {doing} the study, got {reason!r}; {remedy}") from error
+            reason = " ".join(str(getattr(error, "orig", None) or error).split())
+            text = f"{self.where}: expected to {doing} the study, got {reason!r}; {places.remedy(reason)}"
+            raise (ConnectionLost if self._is_lost(error) else StoreError)(text) from error
+
+    def _is_lost(self, error: Exception) -> bool:
+        """Whether an error says that the server went away."""
+        if self._raw is None or self.sqlite:
+            return False
+        return bool(self.dialect.is_disconnect(getattr(error, "orig", None) or error, self._raw, None))
 
     def close(self) -> None:
         """Closes it; harmless when called twice or when it never opened."""
         engine = getattr(self, "_engine", None)
         if engine is not None:
-            raw, self._raw = getattr(self, "_raw", None), None
+            raw, self._raw = self._raw, None
             if raw is not None:
                 raw.close()
             engine.dispose()

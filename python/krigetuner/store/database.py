@@ -2,6 +2,8 @@
 
 One transaction per event holds the event and all it changes. SQLite runs with a write-ahead log and synchronous NORMAL:
 the death of the process loses nothing that `append` returned for; `durability="full"` also survives a power cut.
+A server that goes away is waited for, a minute at most; whether it had recorded the event at hand is looked up, so that
+nothing is lost or recorded twice.
 """
 
 from __future__ import annotations
@@ -9,24 +11,33 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from krigetuner.errors import StoreError, StudyLocked
-from krigetuner.store.connection import Connection, Durability
-from krigetuner.store.events import Event, StudyClosed, TrialReported, decode
+from krigetuner.errors import KrigeTunerWarning, StoreError, StudyLocked
+from krigetuner.store.connection import Connection, ConnectionLost, Durability
+from krigetuner.store.events import Event, StudyClosed, TrialReported, decode, encode
 from krigetuner.store.lease import SECONDS, Lease
 from krigetuner.store.reading import Reader
 from krigetuner.store.replay import StudyState
-from krigetuner.store.tables import metadata, sqlalchemy
-from krigetuner.store.writing import Statement, Writer
+from krigetuner.store.statements import HOLDER, StudyStatements
+from krigetuner.store.writing import Writer
 
 CHUNK = 1000
 """How many events are read at a time, and how many trials' reports."""
+
+OUTAGE = 60.0
+"""How many seconds a server that went away is waited for."""
+
+LONGEST_PAUSE = 2.0
+"""Seconds between two attempts to reach it, at most."""
+
+T = TypeVar("T")
 
 
 class DatabaseStore:
@@ -58,7 +69,7 @@ class DatabaseStore:
         self._finish = self._connection.close
         self._token: str | None = None
         try:
-            self._statements = _Statements(self._connection.dialect)
+            self._statements = StudyStatements(self._connection.dialect)
             self._study = self._find(study, make=not read_only)
             self._reader = Reader(self._study, self._connection.dialect)
             self._writer = Writer(self._study, self._connection.dialect)
@@ -77,27 +88,27 @@ class DatabaseStore:
         """Records one event and all it changes in one transaction, and returns its position.
 
         Raises:
-            StoreError: nothing of the event was recorded (disk full, read-only, lease lost, store closed).
+            StoreError: nothing of the event was recorded (disk full, read-only, lease lost, store closed); or the
+                server stays away, as the message says then.
         """
-        with self._lock:
-            if self._token is None:
-                raise StoreError(f"{self.where}: expected an open study, got one that is closed or read-only; open it")
-            try:
-                return self._append((event,))
-            except _Stale:  # an interruption hit between a commit and its noting down
-                self._position = self._row()[0]
-                return self._append((event,))
+        return self.append_all((event,))
 
     def append_all(self, events: Sequence[Event]) -> int:
         """Records all these events, at least one, in one transaction, and returns the position of the last.
 
         Raises:
-            StoreError: none of them was recorded.
+            StoreError: none of them was recorded; or, as `append`.
         """
         with self._lock:
             if self._token is None:
                 raise StoreError(f"{self.where}: expected an open study, got one that is closed or read-only; open it")
-            return self._append(events)
+            try:
+                try:
+                    return self._append(events)
+                except _Stale:  # an interruption hit between a commit and its noting down
+                    return self._append_if_absent(events)
+            except ConnectionLost as error:
+                return self._after_outage(error, partial(self._append_if_absent, events))
 
     def _append(self, events: Sequence[Event]) -> int:
         """One transaction of events that follow each other."""
@@ -109,7 +120,8 @@ class DatabaseStore:
                     "new": position,
                     "old": self._position,
                     "closed": last.reason if isinstance(last, StudyClosed) else None,
-                    "expiry": time.time() + SECONDS,
+                    "now": time.time(),
+                    "seconds": SECONDS,
                     "study": self._study,
                     "token": self._token,
                 },
@@ -120,6 +132,18 @@ class DatabaseStore:
                 self._writer.write(cursor, place, event)
         self._position = position
         return position
+
+    def _append_if_absent(self, events: Sequence[Event]) -> int:
+        """Records these events behind the last one of the database, unless they are its last ones."""
+        row = self._row()
+        if row[1] != self._token:
+            self._refuse()
+        self._position = row[0]
+        with self._connection.transaction("read") as cursor:
+            last = self._reader.events(cursor, self._position - 1, self._position)
+        if [row[1:] for row in last] == [encode(events[-1])]:
+            return self._position
+        return self._append(events)
 
     def _refuse(self) -> None:
         """Says why the study did not advance."""
@@ -132,44 +156,74 @@ class DatabaseStore:
             "this process records nothing more: end it, or end the other one and run the script again"
         )
 
+    def _after_outage(self, error: ConnectionLost, work: Callable[[], T]) -> T:
+        """Does something again as soon as the server is back.
+
+        Raises:
+            ConnectionLost: it stays away for `OUTAGE` seconds.
+        """
+        warnings.warn(
+            f"{error}. The search waits for it, {OUTAGE:.0f} seconds at most", KrigeTunerWarning, stacklevel=6
+        )
+        deadline, pause = time.monotonic() + OUTAGE, 0.05
+        while True:
+            try:
+                self._connection.reopen()
+                return work()
+            except (ConnectionLost, _Stale) as again:  # stale: the lost connection's commit arrived after all
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"{again}; it was waited for, {OUTAGE:.0f} seconds. What was recorded before is there"
+                    ) from error
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _read(self, work: Callable[[Any], T], whole: bool = False) -> T:
+        """What `work` reads with a cursor, at one moment where that is asked for."""
+
+        def once() -> T:
+            with self._connection.snapshot() if whole else self._connection.transaction("read") as cursor:
+                return work(cursor)
+
+        with self._lock:
+            try:
+                return once()
+            except ConnectionLost as error:
+                return self._after_outage(error, once)
+
     def read(self, after: int = 0, reports: bool = True) -> Iterator[tuple[int, Event]]:
         """The events behind position `after`, in order, those that are added meanwhile too.
 
         `reports=False` leaves the reports of single steps out.
         """
         while after < self._last():
-            with self._lock, self._connection.transaction("read") as cursor:
-                rows = self._reader.events(cursor, after, after + CHUNK, reports)
+            rows = self._read(partial(self._reader.events, low=after, high=after + CHUNK, reports=reports))
             for position, kind, version, body in rows:
                 yield position, decode(kind, version, body)
             after += CHUNK
 
     def state(self) -> StudyState:
         """The study as the plain tables have it."""
-        with self._lock, self._connection.snapshot() as cursor:
-            return self._reader.state(cursor)
+        return self._read(self._reader.state, whole=True)
 
     def measurements(self, number: int | None = None) -> Iterator[TrialReported]:
         """Every reported step of one trial, or of all, in the order of trial, then of recording."""
         low, last = (0, -1) if number is None else (number, number)
         if number is None:
-            with self._lock, self._connection.transaction("read") as cursor:
-                last = self._statements.last.run(cursor, {"study": self._study}).fetchone()[0]
+            last = self._read(lambda cursor: self._statements.last.run(cursor, {"study": self._study}).fetchone()[0])
         while last is not None and low <= last:
             high = min(low + CHUNK // 10 - 1, last)
-            with self._lock, self._connection.transaction("read") as cursor:
-                found = self._reader.reports(cursor, low, high)
-            yield from found
+            yield from self._read(partial(self._reader.reports, low=low, high=high))
             low = high + 1
 
     def erase(self) -> None:
         """Removes everything recorded of this study; other studies of the database stay."""
         with self._lock, self._connection.transaction() as cursor:
-            for statement in self._statements.erase:
-                statement.run(cursor, {"study": self._study})
             self._statements.blank.run(cursor, {"study": self._study, "token": self._token})
             if cursor.rowcount != 1:
                 self._refuse()
+            for statement in self._statements.erase:
+                statement.run(cursor, {"study": self._study})
             self._position = 0
 
     def close(self) -> None:
@@ -204,24 +258,24 @@ class DatabaseStore:
         return None if row is None else int(row[0])
 
     def _row(self) -> Any:
-        """Position and lease: token, host, process, machine, birth, expiry."""
+        """Position, lease (token, host, process, machine, birth, expiry), and how many seconds it lasts yet."""
         with self._connection.transaction("read") as cursor:
-            return self._statements.row.run(cursor, {"study": self._study}).fetchone()
+            return self._statements.row.run(cursor, {"study": self._study, "now": time.time()}).fetchone()
 
     def _last(self) -> int:
         """The position of the last event."""
-        with self._lock:
-            return int(self._row()[0])
+        values = {"study": self._study, "now": time.time()}
+        return int(self._read(lambda cursor: self._statements.row.run(cursor, values).fetchone())[0])
 
     def _take_lease(self) -> None:
         """Takes the lease, and keeps it by a heartbeat until `close` or the end of the process."""
-        self._position, token, host, pid, machine, birth, expiry = self._row()
+        self._position, token, host, pid, machine, birth, _, lasts = self._row()
         if token is not None:
-            Lease(token, host, pid, machine, birth).refuse_if_held(self.where, expiry - time.time())
+            Lease(token, host, pid, machine, birth).refuse_if_held(self.where, lasts)
         mine = Lease.mine()
         with self._connection.transaction() as cursor:
-            values = {f"lease_{n}": getattr(mine, n) for n in ("token", "host", "pid", "machine", "birth")}
-            values |= {"lease_expiry": time.time() + SECONDS, "key": self._study, "old": token or ""}
+            values = {f"lease_{n}": getattr(mine, n) for n in HOLDER}
+            values |= {"now": time.time(), "seconds": SECONDS, "key": self._study, "old": token or ""}
             self._statements.take.run(cursor, values)
             if cursor.rowcount != 1:
                 self._refuse()
@@ -236,55 +290,21 @@ class DatabaseStore:
         """Renews the lease; when that fails, the next `append` says so."""
         with self._lock, suppress(StoreError):
             if self._token is not None:
-                with self._connection.transaction() as cursor:
-                    values = {"expiry": time.time() + SECONDS, "study": self._study, "token": self._token}
-                    self._statements.renew.run(cursor, values)
+                try:
+                    self._prolong()
+                except ConnectionLost:
+                    self._connection.reopen()
+                    self._prolong()
+
+    def _prolong(self) -> None:
+        """Has the lease last from now on."""
+        with self._connection.transaction() as cursor:
+            values = {"now": time.time(), "seconds": SECONDS, "study": self._study, "token": self._token}
+            self._statements.renew.run(cursor, values)
 
 
 class _Stale(Exception):
     """The position noted down is not that of the database, though the lease is ours."""
-
-
-class _Statements:
-    """The statements about the study's row, compiled."""
-
-    def __init__(self, dialect: Any) -> None:
-        sa, tables = sqlalchemy(), metadata().tables
-        studies, bind = tables["studies"], sa.bindparam
-        c = studies.c
-        lease = [c[f"lease_{n}"] for n in ("token", "host", "pid", "machine", "birth", "expiry")]
-        held = (c.id == bind("study"), c.lease_token == bind("token"))
-        blank = {
-            n.name: sa.null() for n in c if n.name not in ("id", "study", "position") and not n.name.startswith("lease")
-        }
-
-        def compiled(construct: Any) -> Statement:
-            return Statement(construct, dialect)
-
-        self.find = compiled(sa.select(c.id).where(c.study == bind("key")))
-        self.make = compiled(studies.insert().inline().values(study=bind("study"), position=bind("position")))
-        self.row = compiled(sa.select(c.position, *lease).where(c.id == bind("study")))
-        self.take = compiled(
-            studies.update()
-            .values({column.name: bind(column.name) for column in lease})
-            .where(c.id == bind("key"), sa.func.coalesce(c.lease_token, sa.literal_column("''")) == bind("old"))
-        )
-        self.advance = compiled(
-            studies.update()
-            .values(position=bind("new"), closed=bind("closed"), lease_expiry=bind("expiry"))
-            .where(*held, c.position == bind("old"))
-        )
-        self.renew = compiled(studies.update().values(lease_expiry=bind("expiry")).where(*held))
-        self.give_back = compiled(studies.update().values(lease_token=sa.null()).where(*held))
-        self.blank = compiled(studies.update().values(blank | {"position": sa.literal_column("0")}).where(*held))
-        self.last = compiled(
-            sa.select(sa.func.max(tables["trials"].c.number)).where(tables["trials"].c.study == bind("study"))
-        )
-        self.erase = [
-            compiled(t.delete().where(t.c.study == bind("study")))
-            for t in tables.values()
-            if t.name not in ("krigetuner", "studies")
-        ]
 
 
 def _beat(store: weakref.ref[DatabaseStore], stop: threading.Event) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from krigetuner.store.events import TrialReported, from_json
 from krigetuner.store.replay import StudyState
+from krigetuner.store.statements import Statement
 from krigetuner.store.tables import metadata, sqlalchemy
-from krigetuner.store.writing import Statement
 from krigetuner.trial.history import Origin
 from krigetuner.trial.trial import TrialRecord, TrialStatus
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+LOCK = 5_280_141_927_310_461
+"""Number of the PostgreSQL lock under which tables are made; any that no other program is likely to take."""
+
 MIGRATIONS: Mapping[int, Callable[[Any], None]] = {}
 """From version v to v + 1: a function of a SQLAlchemy connection, run in one transaction with the change of version."""
 
@@ -54,6 +57,7 @@ def metadata() -> MetaData:
     sa = sqlalchemy()
     result: MetaData = sa.MetaData()
     study = ("study", sa.Integer)
+    name = sa.String(255).with_variant(sa.Text(), "postgresql")  # others want a length for keys
     tables = {
         "krigetuner": [_key("version", sa.Integer)],
         "studies": _study_columns(sa),
@@ -75,13 +79,13 @@ def metadata() -> MetaData:
             _key(*study),
             _key("number", sa.BigInteger),
             _key("position", sa.BigInteger),
-            _key("name", sa.String(255)),
+            _key("name", name),
             *[sa.Column(n, sa.BigInteger, nullable=False) for n in ("attempt", "execution", "step")],
             sa.Column("value", sa.Double),
             sa.Column("time", sa.Double),
         ],
         "enqueued": [_key(*study), _key("position", sa.BigInteger), sa.Column("hyperparameters", sa.Text)],
-        "saved": [_key(*study), _key("key", sa.String(255)), sa.Column("state", sa.Text)],
+        "saved": [_key(*study), _key("key", name), sa.Column("state", sa.Text)],
     }
     for name, columns in tables.items():
         sa.Table(name, result, *columns, sqlite_with_rowid=name in {"krigetuner", "studies"})
@@ -131,6 +135,8 @@ def prepare(connection: Any, where: str, write: bool) -> None:
     sa = sqlalchemy()
     if write and connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # its driver begins none for tables; others may open it just now
+    elif write and connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")  # two may not make the same table at once
     present = set(sa.inspect(connection).get_table_names())
     if "krigetuner" not in present:
         clash = present & set(metadata().tables)
@@ -139,7 +145,8 @@ def prepare(connection: Any, where: str, write: bool) -> None:
             raise StoreError(f"{where}: expected a KrigeTuner study, got {what}; name another database or project_name")
     if write:
         for each in metadata().tables.values():  # "krigetuner" is the first, so that a crash here can be gone on from
-            connection.execute(sa.schema.CreateTable(each, if_not_exists=True))
+            if each.name not in present:
+                connection.execute(sa.schema.CreateTable(each, if_not_exists=True))
     version = _version(connection)
     if version is None and write:
         connection.execute(metadata().tables["krigetuner"].insert(), {"version": VERSION})

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from krigetuner.store import events as e
 from krigetuner.store.events import to_json
 from krigetuner.store.replay import identity, parameter_name
+from krigetuner.store.statements import Statement
 from krigetuner.store.tables import metadata, sqlalchemy
 from krigetuner.trial.trial import TrialStatus
-
-
-class Statement:
-    """One compiled statement, run on a plain database cursor: SQLAlchemy writes it, and is out of the way after that.
-
-    Args:
-        construct: a SQLAlchemy insert, update, delete or select whose parameters are bound by name.
-        dialect: of the database.
-    """
-
-    def __init__(self, construct: Any, dialect: Any) -> None:
-        compiled = construct.compile(dialect=dialect)
-        self.sql = str(compiled)
-        self.names: tuple[str, ...] | None = tuple(compiled.positiontup) if compiled.positional else None
-
-    def run(self, cursor: Any, values: Mapping[str, Any]) -> Any:
-        """Runs it with these values by name."""
-        cursor.execute(self.sql, values if self.names is None else tuple([values[n] for n in self.names]))
-        return cursor
-
-    def run_many(self, cursor: Any, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Runs it once for each row."""
-        names = self.names
-        cursor.executemany(self.sql, list(rows) if names is None else [tuple([r[n] for n in names]) for r in rows])
 
 
 class Writer:

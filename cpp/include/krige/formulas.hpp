@@ -1,6 +1,6 @@
 // Every formula of the model, once, for C++ and CUDA. The radial functions are written for any
-// number type V that offers broadcast_like, madd, root, quotient_or_zero and scale_by_power: double
-// here, a pack of doubles in src/levels/pack.hpp.
+// number type V that offers broadcast_like, madd, root, quotient_or_zero and scale_by_power (or
+// exp_minus): double and float here, a pack of doubles in src/levels/pack.hpp.
 #pragma once
 
 #include <cmath>
@@ -28,16 +28,18 @@ constexpr double ln2_low = 1.61985101866565612e-11;
 constexpr double round_shift =
     6755399441055744.0;            // 1.5 * 2^52: the sum's low bits hold the rounded integer
 constexpr double highest = 708.0;  // beyond it the result would be subnormal and is taken as zero
-constexpr double q[10] = {0x1.0000000000001p-1,  0x1.5555555555556p-3,  0x1.5555555553d63p-5,
-                          0x1.11111111109b3p-7,  0x1.6c16c1788bd90p-10, 0x1.a01a01a7c41d5p-13,
-                          0x1.a019b90d2ae7ap-16, 0x1.71de0dae63bb3p-19, 0x1.289185613a3d6p-22,
-                          0x1.af38a9b0ec855p-26};
 }  // namespace exponential
 
 KRIGE_FORMULA double broadcast_like(double, double value) { return value; }
 KRIGE_FORMULA double madd(double a, double b, double c) { return a * b + c; }
 KRIGE_FORMULA double root(double x) { return std::sqrt(x); }
 KRIGE_FORMULA double quotient_or_zero(double a, double b) { return b > 0.0 ? a / b : 0.0; }
+
+KRIGE_FORMULA float broadcast_like(float, double value) { return static_cast<float>(value); }
+KRIGE_FORMULA float madd(float a, float b, float c) { return a * b + c; }
+KRIGE_FORMULA float root(float x) { return std::sqrt(x); }
+KRIGE_FORMULA float quotient_or_zero(float a, float b) { return b > 0.0f ? a / b : 0.0f; }
+KRIGE_FORMULA float exp_minus(float s) { return std::exp(-s); }
 
 // p times 2^k, where t = k + round_shift
 KRIGE_FORMULA double scale_by_power(double p, double t, double s) {
@@ -54,6 +56,10 @@ KRIGE_FORMULA double scale_by_power(double p, double t, double s) {
 template <class V>
 KRIGE_FORMULA V exp_minus(V s) {
     using namespace exponential;
+    constexpr double q[10] = {0x1.0000000000001p-1,  0x1.5555555555556p-3,  0x1.5555555553d63p-5,
+                              0x1.11111111109b3p-7,  0x1.6c16c1788bd90p-10, 0x1.a01a01a7c41d5p-13,
+                              0x1.a019b90d2ae7ap-16, 0x1.71de0dae63bb3p-19, 0x1.289185613a3d6p-22,
+                              0x1.af38a9b0ec855p-26};
     const V shift = broadcast_like(s, round_shift);
     const V t = madd(s, broadcast_like(s, -log2_e), shift);
     const V k = t - shift;

@@ -9,6 +9,8 @@
 
 #include <cuda_runtime.h>
 
+#include <type_traits>
+
 #include "krige/hyper.hpp"
 
 namespace krige_cuda {
@@ -25,7 +27,10 @@ struct Matrices {
     index_t step = 0;
     int batch = 1;
 
-    operator Matrices<const T>() const { return {data, stride, step, batch}; }
+    template <class U = T, class = std::enable_if_t<!std::is_const_v<U>>>
+    operator Matrices<const U>() const {
+        return {data, stride, step, batch};
+    }
 };
 
 // The hyperparameters of a batch of settings that share family and categorical dimensions, as
@@ -136,9 +141,9 @@ struct LikelihoodTask {
     const double* noise;  // (batch, n)
     double* value;        // (batch); -inf where the matrix is not positive definite
     double* gradient;     // (batch, d + 1) by log lengthscales, in the order of the dimensions, and
-                       // log variance; zeros where the value is -inf
-    double* by_noise;  // (batch, n); likewise
-    int* failed;       // (batch) as in `factor`
+                          // log variance; zeros where the value is -inf
+    double* by_noise;     // (batch, n); likewise
+    int* failed;          // (batch) as in `factor`
 };
 index_t likelihood_size(int n, int d,
                         int batch);  // of the workspace, in doubles; about 2 batch n^2

@@ -1,0 +1,354 @@
+// Cholesky factors and inverses of many systems at once, in blocks of 64 columns.
+//
+// Left-looking: a block column is updated by all columns before it in one product, its diagonal
+// block is factored and inverted by one block of threads, and the rows below are multiplied by that
+// inverse. So each entry is written once per stage, and a step has three launches whatever the
+// batch.
+#include "krige_cuda/launch.hpp"
+#include "krige_cuda/product.cuh"
+
+namespace krige_cuda {
+namespace {
+
+// Four threads to a row; each has every fourth column of it in registers.
+constexpr int row_threads = 4;
+constexpr int row_share = block_size / row_threads;
+constexpr int block_threads = block_size * row_threads;
+
+struct RowThread {
+    int row;
+    int part;  // columns part, part + 4, ...
+    int lane;  // of the row's first thread, in its warp
+
+    __device__ RowThread()
+        : row(static_cast<int>(threadIdx.x) / row_threads),
+          part(static_cast<int>(threadIdx.x) % row_threads),
+          lane(static_cast<int>(threadIdx.x) % warp_lanes / row_threads * row_threads) {}
+    __device__ int col(int v) const { return v * row_threads + part; }
+};
+
+// Gaussian elimination of [A | I], in place: behind pivot k, columns up to k hold the inverse's
+// part, the ones after it what is left of A. Scaled by the roots of the pivots these are L and
+// L^-1. Each pivot costs one barrier: its row is shown in one of two buffers in turn.
+__global__ void __launch_bounds__(block_threads, 1)
+    factor_block_kernel(Matrices<double> a, int n, int begin, int* failed, double* block_inverses,
+                        index_t inverses_step) {
+    KRIGE_SHARED(double, shown, 2 * block_size);
+    const RowThread own;
+    const auto s = static_cast<index_t>(blockIdx.x);
+    const int size = min(block_size, n - begin);
+    double* block = a.data + s * a.step + begin * a.stride + begin;
+    double w[row_share];
+    double l[row_share];
+#pragma unroll
+    for (int v = 0; v < row_share; ++v) {
+        const int col = own.col(v);
+        const bool inside = own.row < size && col < size;
+        // the whole symmetric block, from its lower triangle; the identity beyond it
+        const int high = max(own.row, col);
+        const int low = min(own.row, col);
+        w[v] = inside ? block[high * a.stride + low] : own.row == col ? 1.0 : 0.0;
+        l[v] = 0.0;
+    }
+    int pivot_failed = -1;
+    double own_scale = 1.0;
+#pragma unroll
+    for (int v = 0; v < row_share; ++v) {
+        for (int part = 0; part < row_threads; ++part) {
+            const int k = v * row_threads + part;
+            double* row = shown + k % 2 * block_size;
+            if (own.row == k) {
+#pragma unroll
+                for (int u = 0; u < row_share; ++u) row[own.col(u)] = w[u];
+            }
+            __syncthreads();
+            double pivot = row[k];
+            if (!(pivot > 0.0)) {
+                if (pivot_failed < 0) pivot_failed = k;
+                pivot = 1.0;
+            }
+            const double scale = 1.0 / sqrt(pivot);
+            const double mine = __shfl_sync(all_lanes, w[v], own.lane + part);
+            if (own.row == k) own_scale = scale;
+            if (own.row >= k && own.part == part) l[v] = own.row == k ? sqrt(pivot) : mine * scale;
+            if (own.row <= k) continue;
+            const double times = mine / pivot;
+#pragma unroll
+            for (int u = 0; u < row_share; ++u) {
+                const int col = own.col(u);
+                w[u] = col == k ? -times : w[u] - times * row[col];
+            }
+        }
+    }
+    double* inverse = block_inverses + s * inverses_step + own.row * block_size;
+#pragma unroll
+    for (int v = 0; v < row_share; ++v) {
+        const int col = own.col(v);
+        if (own.row < size && col <= own.row) block[own.row * a.stride + col] = l[v];
+        inverse[col] = col > own.row ? 0.0 : col == own.row ? own_scale : w[v] * own_scale;
+    }
+    if (threadIdx.x == 0 && (begin == 0 || failed[s] < 0))
+        failed[s] = pivot_failed < 0 ? -1 : begin + pivot_failed;
+}
+
+// the inverses of diagonal blocks of a factor, by forward substitution of the identity
+__global__ void __launch_bounds__(block_threads)
+    invert_block_kernel(Matrices<const double> l, int n, double* block_inverses,
+                        index_t inverses_step) {
+    KRIGE_SHARED(double, shown, 2 * block_size);
+    const RowThread own;
+    const auto s = static_cast<index_t>(blockIdx.y);
+    const int begin = static_cast<int>(blockIdx.x) * block_size;
+    const int size = min(block_size, n - begin);
+    const double* block = l.data + s * l.step + begin * l.stride + begin;
+    double w[row_share];
+    double x[row_share];
+#pragma unroll
+    for (int v = 0; v < row_share; ++v) {
+        const int col = own.col(v);
+        const bool inside = own.row < size && col <= own.row;
+        w[v] = inside ? block[own.row * l.stride + col] : own.row == col ? 1.0 : 0.0;
+        x[v] = own.row == col ? 1.0 : 0.0;
+    }
+#pragma unroll
+    for (int v = 0; v < row_share; ++v) {
+        for (int part = 0; part < row_threads; ++part) {
+            const int k = v * row_threads + part;
+            double* row = shown + k % 2 * block_size;
+            const double mine = __shfl_sync(all_lanes, w[v], own.lane + part);
+            if (own.row == k) {
+#pragma unroll
+                for (int u = 0; u < row_share; ++u) {
+                    x[u] /= mine;
+                    row[own.col(u)] = x[u];
+                }
+            }
+            __syncthreads();
+            if (own.row <= k) continue;
+#pragma unroll
+            for (int u = 0; u < row_share; ++u) x[u] -= mine * row[own.col(u)];
+        }
+    }
+    double* inverse = block_inverses + s * inverses_step +
+                      static_cast<index_t>(blockIdx.x) * block_size * block_size +
+                      own.row * block_size;
+#pragma unroll
+    for (int v = 0; v < row_share; ++v) inverse[own.col(v)] = x[v];
+}
+
+// the diagonal blocks of l := their inverses
+__global__ void copy_blocks_kernel(Matrices<double> l, int n, const double* block_inverses,
+                                   index_t inverses_step) {
+    const auto s = static_cast<index_t>(blockIdx.y);
+    const int begin = static_cast<int>(blockIdx.x) * block_size;
+    const double* from = block_inverses + s * inverses_step +
+                         static_cast<index_t>(blockIdx.x) * block_size * block_size;
+    double* to = l.data + s * l.step + begin * l.stride + begin;
+    for (int e = static_cast<int>(threadIdx.x); e < block_size * block_size;
+         e += static_cast<int>(blockDim.x)) {
+        const int row = e / block_size;
+        const int col = e % block_size;
+        if (begin + row < n && col <= row) to[row * l.stride + col] = from[e];
+    }
+}
+
+constexpr int vector_threads = 256;
+
+// out_i = sum over k <= i of l_ik v_k; a warp per row
+__global__ void vector_kernel(Matrices<const double> l, int n, const double* v, index_t v_step,
+                              double* out) {
+    const auto s = static_cast<index_t>(blockIdx.y);
+    const int lane = static_cast<int>(threadIdx.x) % warp_lanes;
+    const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) / warp_lanes;
+    double sum = 0.0;
+    if (i < n) {
+        const double* row = l.data + s * l.step + i * l.stride;
+        for (int k = lane; k <= i; k += warp_lanes) sum += row[k] * v[s * v_step + k];
+    }
+    for (int bit = warp_lanes / 2; bit > 0; bit /= 2) sum += __shfl_xor_sync(all_lanes, sum, bit);
+    if (i < n && lane == 0) out[s * n + i] = sum;
+}
+
+// out_j = sum over i >= j of l_ij v_i; a warp has 32 neighbouring columns, the block's warps share
+// the rows
+__global__ void __launch_bounds__(vector_threads)
+    transposed_vector_kernel(Matrices<const double> l, int n, const double* v, index_t v_step,
+                             double* out) {
+    constexpr int warps = vector_threads / warp_lanes;
+    KRIGE_SHARED(double, sums, vector_threads);
+    const auto s = static_cast<index_t>(blockIdx.y);
+    const int thread = static_cast<int>(threadIdx.x);
+    const int first = static_cast<int>(blockIdx.x) * warp_lanes;
+    const int j = first + thread % warp_lanes;
+    double sum = 0.0;
+    for (int i = first + thread / warp_lanes; i < n; i += warps)
+        if (j <= i) sum += l.data[s * l.step + i * l.stride + j] * v[s * v_step + i];
+    sums[thread] = sum;
+    __syncthreads();
+    if (thread >= warp_lanes || j >= n) return;
+    for (int warp = 1; warp < warps; ++warp) sum += sums[warp * warp_lanes + thread];
+    out[s * n + j] = sum;
+}
+
+__global__ void narrow_lower_kernel(Matrices<const double> l, int n, Matrices<float> out) {
+    const int row = static_cast<int>(blockIdx.x);
+    for (int col = static_cast<int>(threadIdx.x); col <= row && row < n;
+         col += static_cast<int>(blockDim.x))
+        out.data[row * out.stride + col] = static_cast<float>(l.data[row * l.stride + col]);
+}
+
+__global__ void narrow_kernel(const double* in, index_t count, float* out) {
+    const index_t at = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (at < count) out[at] = static_cast<float>(in[at]);
+}
+
+index_t inverses_step(int n) {
+    return static_cast<index_t>(ceiling_divide(n, block_size)) * block_size * block_size;
+}
+
+}  // namespace
+
+index_t block_inverses_size(int n, int batch) { return inverses_step(n) * batch; }
+
+void factor(cudaStream_t stream, Matrices<double> a, int n, int* failed, double* block_inverses) {
+    const index_t step = inverses_step(n);
+    for (int begin = 0; begin < n; begin += block_size) {
+        double* column = a.data + begin * a.stride + begin;
+        double* inverse = block_inverses + static_cast<index_t>(begin) * block_size;
+        if (begin > 0) {
+            Product update{};
+            update.a = {a.data + begin * a.stride, a.stride, a.step};
+            update.b = update.a;
+            update.c = column;
+            update.stride = a.stride;
+            update.step = a.step;
+            update.rows = n - begin;
+            update.cols = min(block_size, n - begin);
+            update.inner_end = begin;
+            update.lower_only = true;
+            update.add = true;
+            update.sign = -1.0;
+            multiply<true, true>(stream, update, a.batch);
+        }
+        launch(stream, a.batch, block_threads, factor_block_kernel, a, n, begin, failed, inverse,
+               step);
+        const int below = n - begin - block_size;
+        if (below <= 0) continue;
+        Product panel{};
+        panel.c =
+            column + block_size * a.stride;  // in place: a tile is read whole before it is written
+        panel.stride = a.stride;
+        panel.step = a.step;
+        panel.a = {panel.c, a.stride, a.step};
+        panel.b = {inverse, block_size, step};
+        panel.rows = below;
+        panel.cols = block_size;
+        panel.inner_end = block_size;
+        panel.sign = 1.0;
+        multiply<true, true>(stream, panel, a.batch);
+    }
+}
+
+void invert_blocks(cudaStream_t stream, Matrices<const double> l, int n, double* block_inverses) {
+    launch(stream, dim3(ceiling_divide(n, block_size), l.batch), block_threads, invert_block_kernel,
+           l, n, block_inverses, inverses_step(n));
+}
+
+index_t invert_factor_size(int n, int batch) {
+    return static_cast<index_t>(batch) * block_size * (static_cast<index_t>(n) + block_size);
+}
+
+void invert_factor(cudaStream_t stream, Matrices<double> l, int n, const double* block_inverses,
+                   double* workspace) {
+    const index_t step = inverses_step(n);
+    const index_t width = static_cast<index_t>(n) + block_size;  // of a workspace row
+    launch(stream, dim3(ceiling_divide(n, block_size), l.batch), 256, copy_blocks_kernel, l, n,
+           block_inverses, step);
+    for (int begin = block_size; begin < n; begin += block_size) {
+        const int rows = min(block_size, n - begin);
+        double* block_row = l.data + begin * l.stride;
+        Product left{};  // workspace := L[block row, before] L^-1[before, before]
+        left.a = {block_row, l.stride, l.step};
+        left.b = {l.data, l.stride, l.step, true};
+        left.c = workspace;
+        left.stride = width;
+        left.step = block_size * width;
+        left.rows = rows;
+        left.cols = begin;
+        left.inner_end = begin;
+        left.from_col = true;
+        left.sign = 1.0;
+        multiply<true, false>(stream, left, l.batch);
+        Product times{};  // L^-1[block row, before] := -(inverse of the diagonal block) workspace
+        times.a = {block_inverses + static_cast<index_t>(begin) * block_size, block_size, step};
+        times.b = {workspace, width, block_size * width};
+        times.c = block_row;
+        times.stride = l.stride;
+        times.step = l.step;
+        times.rows = rows;
+        times.cols = begin;
+        times.inner_end = rows;
+        times.sign = -1.0;
+        multiply<true, false>(stream, times, l.batch);
+    }
+}
+
+void inverse_product(cudaStream_t stream, Matrices<const double> l_inverse, int n,
+                     Matrices<double> out) {
+    Product product{};
+    product.a = {l_inverse.data, l_inverse.stride, l_inverse.step, true};
+    product.b = product.a;
+    product.c = out.data;
+    product.stride = out.stride;
+    product.step = out.step;
+    product.rows = n;
+    product.cols = n;
+    product.inner_end = n;
+    product.from_row = true;
+    product.lower_only = true;
+    product.sign = 1.0;
+    multiply<false, false>(stream, product, l_inverse.batch);
+}
+
+void multiply_inverse(cudaStream_t stream, Matrices<const double> l_inverse, int n,
+                      Matrices<const double> in, int m, bool transposed, Matrices<double> out) {
+    Product product{};
+    product.a = {in.data, in.stride, in.step};
+    product.b = {l_inverse.data, l_inverse.stride, l_inverse.step, true};
+    product.c = out.data;
+    product.stride = out.stride;
+    product.step = out.step;
+    product.rows = m;
+    product.cols = n;
+    product.inner_end = n;
+    product.sign = 1.0;
+    if (transposed) {
+        product.from_col = true;
+        multiply<true, false>(stream, product, 1);
+    } else {
+        product.to_col = true;
+        multiply<true, true>(stream, product, 1);
+    }
+}
+
+void multiply_vector(cudaStream_t stream, Matrices<const double> l_inverse, int n, const double* v,
+                     index_t v_step, bool transposed, double* out) {
+    if (transposed) {
+        const dim3 grid(ceiling_divide(n, warp_lanes), l_inverse.batch);
+        launch(stream, grid, vector_threads, transposed_vector_kernel, l_inverse, n, v, v_step,
+               out);
+    } else {
+        const dim3 grid(ceiling_divide(n, vector_threads / warp_lanes), l_inverse.batch);
+        launch(stream, grid, vector_threads, vector_kernel, l_inverse, n, v, v_step, out);
+    }
+}
+
+void narrow_lower(cudaStream_t stream, Matrices<const double> l, int n, Matrices<float> out) {
+    launch(stream, n, 256, narrow_lower_kernel, l, n, out);
+}
+
+void narrow(cudaStream_t stream, const double* in, index_t count, float* out) {
+    launch(stream, ceiling_divide(count, 256), 256, narrow_kernel, in, count, out);
+}
+
+}  // namespace krige_cuda

@@ -1,0 +1,178 @@
+// Kernel matrices: tiles of 64 by 64 pairs, the lower triangle's tiles only once.
+#include "krige_cuda/pairs.cuh"
+
+namespace krige_cuda {
+namespace {
+
+using krige::radial;
+
+// keeps squared distances finite, as in cpp/src/kernel.cpp
+template <class T>
+constexpr T coordinate_limit = T(1e150);
+template <>
+constexpr float coordinate_limit<float> = 1e16f;
+
+template <class T>
+__global__ void place_kernel(Metric metric, const double* x, Points<T> out) {
+    const index_t at = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (at >= static_cast<index_t>(metric.d) * out.count) return;
+    const int place = static_cast<int>(at / out.count);
+    const int point = static_cast<int>(at % out.count);
+    const int s = static_cast<int>(blockIdx.y);
+    const Setting setting = setting_of(metric, s);
+    double value = x[static_cast<index_t>(point) * metric.d + metric.order[place]];
+    if (place < setting.numeric) value *= setting.inverse[place];
+    constexpr auto limit = static_cast<double>(coordinate_limit<T>);
+    value = place < setting.numeric ? fmin(fmax(value, -limit), limit) : value;
+    out.values[s * out.step + place * out.stride + point] = static_cast<T>(value);
+}
+
+template <Family family>
+__global__ void __launch_bounds__(pair_threads)
+    lower_kernel(Metric metric, Points<double> x, const double* noise, index_t noise_step,
+                 double jitter, Matrices<double> out, bool mirror) {
+    KRIGE_SHARED(double, rows, pair_chunk* pair_tile);
+    KRIGE_SHARED(double, cols, pair_chunk* pair_tile);
+    int tile_row;
+    int tile_col;
+    lower_tile(static_cast<int>(blockIdx.x), tile_row, tile_col);
+    const int s = static_cast<int>(blockIdx.y);
+    const Setting setting = setting_of(metric, s);
+    const PairThread thread;
+    const PairTile<double> tile(x, tile_row * pair_tile, x, tile_col * pair_tile, s, rows, cols);
+    double u[4][4];
+    tile.squared_distances(thread, setting, u);
+    double* matrix = out.data + s * out.step;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+            const int row = tile.a_begin + thread.row(i);
+            const int col = tile.b_begin + thread.col(j);
+            double value;
+            double slope;
+            radial<family>(u[i][j], setting.variance, value, slope);
+            if (row >= x.count || col > row) continue;
+            if (row == col)
+                value += (noise == nullptr ? 0.0 : noise[s * noise_step + row]) + jitter;
+            matrix[row * out.stride + col] = value;
+            if (mirror && row != col) matrix[col * out.stride + row] = value;
+        }
+    }
+}
+
+template <Family family, class T>
+__global__ void __launch_bounds__(pair_threads)
+    panel_kernel(Metric metric, Points<T> a, Points<T> b, Matrices<T> out) {
+    KRIGE_SHARED(T, rows, pair_chunk * pair_tile);
+    KRIGE_SHARED(T, cols, pair_chunk * pair_tile);
+    const Setting setting = setting_of(metric, 0);
+    const auto variance = static_cast<T>(setting.variance);
+    const PairThread thread;
+    const PairTile<T> tile(a, static_cast<int>(blockIdx.x) * pair_tile, b,
+                           static_cast<int>(blockIdx.y) * pair_tile, 0, rows, cols);
+    T u[4][4];
+    tile.squared_distances(thread, setting, u);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+            const int row = tile.a_begin + thread.row(i);
+            const int col = tile.b_begin + thread.col(j);
+            T value;
+            T slope;
+            radial<family>(u[i][j], variance, value, slope);
+            if (row < a.count && col < b.count) out.data[row * out.stride + col] = value;
+        }
+    }
+}
+
+// the scaled difference of two points at one place; in a categorical one its square is what counts
+__device__ __forceinline__ double difference(const Setting& setting, const Points<double>& a, int i,
+                                             const Points<double>& b, int c, int place) {
+    const double delta = a.values[place * a.stride + i] - b.values[place * b.stride + c];
+    if (place < setting.numeric) return delta;
+    return delta == 0.0 ? 0.0 : setting.inverse[place];
+}
+
+// by the hyperparameters, or with `query` by the coordinates of the rows of a; a thread per pair
+template <Family family, bool query>
+__global__ void derivative_kernel(Metric metric, Points<double> a, Points<double> b, double* out) {
+    const index_t pairs = static_cast<index_t>(a.count) * b.count;
+    const index_t at = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (at >= pairs) return;
+    const Setting setting = setting_of(metric, 0);
+    const int i = static_cast<int>(at / b.count);
+    const int c = static_cast<int>(at % b.count);
+    double u = 0.0;
+    for (int place = 0; place < setting.d; ++place) {
+        const double delta = difference(setting, a, i, b, c, place);
+        u += delta * delta;
+    }
+    double value;
+    double slope;
+    radial<family>(u, setting.variance, value, slope);
+    for (int place = 0; place < setting.d; ++place) {
+        const double delta = difference(setting, a, i, b, c, place);
+        const double factor = !query                    ? delta
+                              : place < setting.numeric ? -setting.inverse[place]
+                                                        : 0.0;
+        out[metric.order[place] * pairs + at] = slope == 0.0 ? 0.0 : slope * delta * factor;
+    }
+    if (!query) out[setting.d * pairs + at] = value;
+}
+
+template <bool query>
+void derivatives(cudaStream_t stream, const Metric& metric, Points<double> a, Points<double> b,
+                 double* out) {
+    constexpr int threads = 128;
+    const int blocks = ceiling_divide(static_cast<index_t>(a.count) * b.count, threads);
+    for_family(metric.family, [&](auto family) {
+        launch(stream, blocks, threads, derivative_kernel<family(), query>, metric, a, b, out);
+    });
+}
+
+}  // namespace
+
+template <class T>
+void place_points(cudaStream_t stream, const Metric& metric, const double* x, Points<T> out) {
+    constexpr int threads = 256;
+    const int blocks = ceiling_divide(static_cast<index_t>(metric.d) * out.count, threads);
+    launch(stream, dim3(blocks, metric.batch), threads, place_kernel<T>, metric, x, out);
+}
+
+void kernel_lower(cudaStream_t stream, const Metric& metric, Points<double> x, const double* noise,
+                  index_t noise_step, double jitter, Matrices<double> out, bool mirror) {
+    for_family(metric.family, [&](auto family) {
+        launch(stream, dim3(lower_tiles(x.count), metric.batch), pair_threads,
+               lower_kernel<family()>, metric, x, noise, noise_step, jitter, out, mirror);
+    });
+}
+
+template <class T>
+void kernel_panel(cudaStream_t stream, const Metric& metric, Points<T> a, Points<T> b,
+                  Matrices<T> out) {
+    const dim3 grid(ceiling_divide(a.count, pair_tile), ceiling_divide(b.count, pair_tile));
+    for_family(metric.family, [&](auto family) {
+        launch(stream, grid, pair_threads, panel_kernel<family(), T>, metric, a, b, out);
+    });
+}
+
+void kernel_by_hyper(cudaStream_t stream, const Metric& metric, Points<double> a, Points<double> b,
+                     double* out) {
+    derivatives<false>(stream, metric, a, b, out);
+}
+
+void kernel_by_query(cudaStream_t stream, const Metric& metric, Points<double> a, Points<double> b,
+                     double* out) {
+    derivatives<true>(stream, metric, a, b, out);
+}
+
+template void place_points(cudaStream_t, const Metric&, const double*, Points<double>);
+template void place_points(cudaStream_t, const Metric&, const double*, Points<float>);
+template void kernel_panel(cudaStream_t, const Metric&, Points<double>, Points<double>,
+                           Matrices<double>);
+template void kernel_panel(cudaStream_t, const Metric&, Points<float>, Points<float>,
+                           Matrices<float>);
+
+}  // namespace krige_cuda

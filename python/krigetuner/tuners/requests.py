@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from krigetuner.run.wire import Malformed
+from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners.wire_forms import executions_of, space_of
 
 Check = Callable[[Any], Any]
 LONGEST_NAME = 1000
 LARGEST = 2**63 - 1
 """The largest whole number that databases hold."""
+
+STATUSES = (TrialStatus.RUNNING, TrialStatus.COMPLETED, TrialStatus.INVALID, TrialStatus.FAILED)
+"""What a trial may be when its worker is done with it; which of them is right is the oracle's to say."""
 
 
 class Wrong(Exception):
@@ -86,9 +90,15 @@ def _space(value: Any) -> Any:
     return space
 
 
+def _status(value: Any) -> str:
+    if value not in STATUSES:
+        raise Wrong(f"one of {', '.join(STATUSES)}")
+    return str(value)
+
+
 def _executions(value: Any) -> Any:
     try:
-        found = executions_of(value)
+        found = executions_of(value if isinstance(value, list) else [value])
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise Wrong(f"metrics and a step for each execution ({type(error).__name__}: {error})") from error
     for execution in found:
@@ -106,7 +116,7 @@ def _or_none(check: Check) -> Check:
 
 _RESULT: dict[str, Check] = {
     "trial_id": _name,
-    "status": _or_none(_name),  # the oracle judges it
+    "status": _status,
     "message": _or_none(_text),
     "executions": _executions,
     "hyperparameters": _or_none(_space),

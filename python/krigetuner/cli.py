@@ -1,4 +1,4 @@
-"""The commands `krigetuner import | export | show | versions`.
+"""The commands `krigetuner import | export | copy | show | versions`.
 
 Exit codes: 0 done, 1 it could not be done (one line on the standard error says why), 2 the command was not understood.
 """
@@ -11,7 +11,10 @@ import shutil
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from krigetuner.errors import KrigeTunerWarning, StoreError
 from krigetuner.run.keras_tuner_export import export
@@ -35,6 +38,8 @@ EXAMPLES = """examples:
   krigetuner import my_dir/kt_project --to new_dir    the same, in a copy
   krigetuner export my_dir/my_project --format csv > trials.csv
   krigetuner export my_dir/my_project --format keras-tuner --to for_keras_tuner
+  krigetuner copy my_dir/my_project postgresql+psycopg://user@host/database
+  krigetuner copy postgresql+psycopg://user@host/database my_dir/my_project
 """
 DIRECTORY = "the project's directory: directory/project_name of the tuner"
 
@@ -79,14 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    def command(name: str, what: str, run: object) -> argparse.ArgumentParser:
-        made = commands.add_parser(
-            name, help=what, description=what, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        made.set_defaults(run=run)
-        return made
-
+    command = partial(_command, commands)
     importing = command("import", "makes a study of a project of KerasTuner; its files stay as they are", _import)
     importing.add_argument("directory", type=Path, metavar="DIR", help="the project's directory, with its oracle.json")
     importing.add_argument("--to", type=Path, metavar="DIR", help="a new directory; default: beside KerasTuner's files")
@@ -97,6 +95,15 @@ def _parser() -> argparse.ArgumentParser:
         "--to", type=Path, metavar="PATH", help="a new directory or file; a table's default: printed"
     )
     exporting.add_argument("--history", action="store_true", help="a table of epochs instead of trials (csv)")
+    copying = command(
+        "copy", "copies a study's record into another database; files of trials stay where they are", _copy
+    )
+    place = "a project's directory, or the URL of a database"
+    copying.add_argument("source", metavar="SOURCE", help=place)
+    copying.add_argument("target", metavar="TARGET", help=f"{place}, where the study is not recorded yet")
+    copying.add_argument(
+        "--study", metavar="NAME", help="its name in a database given by URL; default: the project's name"
+    )
     showing = command("show", "shows what a search has found", _show)
     showing.add_argument("directory", type=Path, metavar="DIR", help=DIRECTORY)
     showing.add_argument("--trials", type=int, default=10, metavar="N", help="how many of the best; default 10")
@@ -104,6 +111,15 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--storage", metavar="URL", help="the database, where the tuner was given storage=")
     command("versions", "lists versions, processor and GPU, for reports of faults", _versions)
     return parser
+
+
+def _command(commands: Any, name: str, what: str, run: object) -> argparse.ArgumentParser:
+    """One command of the parser."""
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=what, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.set_defaults(run=run)
+    return made
 
 
 def _import(options: argparse.Namespace) -> None:
@@ -167,6 +183,25 @@ def _export_table(options: argparse.Namespace, store: Store) -> None:
         print(f"exported {len(table)} rows to {options.to}")
 
 
+def _copy(options: argparse.Namespace) -> None:
+    """`krigetuner copy`."""
+    projects = [Path(p).absolute() for p in (options.source, options.target) if "://" not in p]
+    name = options.study or (projects[0].name if projects else None)
+    if name is None:
+        raise ValueError("copy: expected --study NAME where both are databases, got none; the project's name names it")
+    if "://" in options.source:
+        source = DatabaseStore(options.source, name, read_only=True)
+    else:
+        _check_directory(Path(options.source))
+        source = _recorded(Path(options.source))
+    with closing(source):
+        there = "://" in options.target
+        target = DatabaseStore(options.target, name) if there else DatabaseStore(Path(options.target) / DATABASE)
+        with closing(target):
+            count = target.copy_from(source)
+    print(f"copied {count} events of study {name!r} from {source.where} to {target.where}")
+
+
 def _show(options: argparse.Namespace) -> None:
     """`krigetuner show`."""
     store = _open(options.directory, options.storage)
@@ -192,13 +227,18 @@ def _open(directory: Path, storage: str | None) -> Store:
     if storage is not None:
         return DatabaseStore(storage, directory.absolute().name, read_only=True)
     _check_directory(directory)
-    database = directory / DATABASE
-    if database.exists() or not is_project(directory):
-        still = not Path(f"{database}-wal").exists()  # nobody has it open, nor died with it
-        return DatabaseStore(database, read_only=True, unchanging=still)
+    if (directory / DATABASE).exists() or not is_project(directory):
+        return _recorded(directory)
     store = MemoryStore()
     take_over(Ledger(store), directory, directory.resolve().name, version=version())
     return store
+
+
+def _recorded(directory: Path) -> DatabaseStore:
+    """The study in a project's directory, to be read."""
+    database = directory / DATABASE
+    still = not Path(f"{database}-wal").exists()  # nobody has it open, nor died with it
+    return DatabaseStore(database, read_only=True, unchanging=still)
 
 
 def _check_directory(directory: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from krigetuner.errors import KrigeTunerWarning, StoreError, StudyLocked
 from krigetuner.store.connection import Connection, ConnectionLost, Durability
+from krigetuner.store.copying import copy_rows, copy_study_row
 from krigetuner.store.events import Event, StudyClosed, TrialReported, decode, encode
 from krigetuner.store.lease import SECONDS, Lease
 from krigetuner.store.reading import Reader
@@ -120,10 +121,7 @@ class DatabaseStore:
                     "new": position,
                     "old": self._position,
                     "closed": last.reason if isinstance(last, StudyClosed) else None,
-                    "now": time.time(),
-                    "seconds": SECONDS,
-                    "study": self._study,
-                    "token": self._token,
+                    **self._held(),
                 },
             )
             if cursor.rowcount != 1:
@@ -219,12 +217,43 @@ class DatabaseStore:
     def erase(self) -> None:
         """Removes everything recorded of this study; other studies of the database stay."""
         with self._lock, self._connection.transaction() as cursor:
-            self._statements.blank.run(cursor, {"study": self._study, "token": self._token})
+            self._statements.blank.run(cursor, self._held())
             if cursor.rowcount != 1:
                 self._refuse()
             for statement in self._statements.erase:
                 statement.run(cursor, {"study": self._study})
             self._position = 0
+
+    def copy_from(self, source: DatabaseStore) -> int:
+        """Makes this study, which must be empty, the same as another database's, and returns how many events it has.
+
+        Everything is copied as the source had it at one moment, all or nothing; its conductor may go on meanwhile.
+
+        Raises:
+            StoreError: something is recorded here already, or one of the two could not be read or written.
+        """
+        with self._lock, source._connection.snapshot() as reading, self._connection.transaction() as writing:
+            if self._position or self._token is None:
+                raise StoreError(
+                    f"{self.where}: expected an empty study to copy to, got one with {self._position} events; choose "
+                    "another target"
+                )
+            ends = (reading, source._place(), writing, self._place())
+            position = copy_study_row(*ends)
+            copy_rows(*ends)
+            self._statements.renew.run(writing, self._held())
+            if writing.rowcount != 1:
+                self._refuse()
+        self._position = position
+        return position
+
+    def _place(self) -> tuple[int, Any]:
+        """The study's id and the dialect of its database."""
+        return self._study, self._connection.dialect
+
+    def _held(self) -> dict[str, Any]:
+        """What the statements about the lease are told."""
+        return {"now": time.time(), "seconds": SECONDS, "study": self._study, "token": self._token}
 
     def close(self) -> None:
         """Gives the lease back and closes the database; harmless when called twice."""
@@ -299,8 +328,7 @@ class DatabaseStore:
     def _prolong(self) -> None:
         """Has the lease last from now on."""
         with self._connection.transaction() as cursor:
-            values = {"now": time.time(), "seconds": SECONDS, "study": self._study, "token": self._token}
-            self._statements.renew.run(cursor, values)
+            self._statements.renew.run(cursor, self._held())
 
 
 class _Stale(Exception):

@@ -1,85 +1,154 @@
-"""User code and data on their way to another process: cloudpickle, and an error that names what cannot travel."""
+"""Values packed for another process: a pickle, and behind it the memory of arrays, which is mapped and not copied."""
 
 from __future__ import annotations
 
-import io
+import mmap
+import os
 import pickle
-import sys
-from collections import ChainMap
-from collections.abc import Callable
+import tempfile
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from krigetuner.run.arrays import reduced_array, reduced_map
-from krigetuner.run.culprit import find_culprit
+from krigetuner.run.messages import Job
+from krigetuner.run.pickled import pickled
+from krigetuner.run.shared import Reduced, Shared, held, placed
 
-Take = Callable[[pickle.PickleBuffer], Any]
-MADE_INSIDE = "build it inside the hypermodel's build() or fit(), or in run_trial(), where it is needed"
+SMALL = 4096
+"""Bytes up to which an array stays in the pickle."""
+
+INLINE = 2**15
+"""Bytes up to which a parcel stays in memory and goes through the channel."""
+
+ALIGNMENT = 64
 
 
-def pickled(value: Any, take: Take | None = None, name: str = "") -> bytes:
-    """The value as bytes for `pickle.loads`; functions and classes of the script itself travel by value.
+class Descriptor:
+    """An open file, closed when nobody holds this any more.
 
     Args:
-        value: anything.
-        take: is handed the memory of each array; `pickle.loads(..., buffers=...)` needs those for which it returned
-            None, in that order. None leaves arrays in the bytes. Arrays that are maps of a file travel by its name.
-        name: of the value, for messages.
+        number: of the file.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        weakref.finalize(self, os.close, number)
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A packed value.
+
+    Attributes:
+        sizes: bytes of the pickle and of each array's memory; each begins at a multiple of 64.
+        content: all of it: bytes, or the name of a file, or an open file that has no name any more.
+    """
+
+    sizes: tuple[int, ...]
+    content: bytes | str | Descriptor
+
+    def descriptor(self) -> Descriptor | None:
+        """The open file that holds it; None where the bytes are here."""
+        if isinstance(self.content, str):
+            return Descriptor(os.open(self.content, os.O_RDONLY))
+        return self.content if isinstance(self.content, Descriptor) else None
+
+
+@dataclass(frozen=True)
+class Package:
+    """A job's work, packed; as `Job.run` it is sent on as it is.
+
+    Attributes:
+        run: the callable.
+        shared: what it needs beside, by key.
+    """
+
+    run: Parcel
+    shared: dict[str, Parcel | Shared[Any]]
+
+    def __call__(self, context: Any) -> Any:
+        """A job needs its `run` to be callable; a package must be unpacked first."""
+        raise TypeError("job: expected its work, got a package; submit it to an executor of other processes")
+
+
+def packed(value: Any, name: str = "") -> Parcel:
+    """Packs a value; what is large goes to a file without a name in the temporary directory.
 
     Raises:
         TypeError: something in it cannot be pickled; the message names the attribute.
+        RuntimeError: the file could not be written.
     """
-    stream = io.BytesIO()
-    try:
-        _dump(value, stream, take)
-    except Exception as error:
-        raise TypeError(_explanation(value, name, error)) from error
-    return stream.getvalue()
+    arrays: list[memoryview] = []
+
+    def take(buffer: pickle.PickleBuffer) -> bool:
+        memory = buffer.raw()
+        if memory.nbytes > SMALL:
+            arrays.append(memory)
+        return memory.nbytes <= SMALL
+
+    stream = pickled(value, take, name)
+    parts = [memoryview(stream), *arrays]
+    sizes = tuple(p.nbytes for p in parts)
+    if _length(sizes) <= INLINE:
+        return Parcel(sizes, b"".join(bytes(p) + bytes(-p.nbytes % ALIGNMENT) for p in parts))
+    return Parcel(sizes, _written(parts))
 
 
-def _dump(value: Any, stream: Any, take: Take | None) -> None:
-    """Writes the pickle of a value to a stream."""
-    import cloudpickle
+def package(job: Job) -> Package:
+    """Packs the work of a job; the values that it shares with others are named, not packed.
 
-    pickler = cloudpickle.Pickler(stream, protocol=5, buffer_callback=take)
-    numpy = sys.modules.get("numpy")  # without it there are no arrays
-    if numpy is not None and take is not None:
-        arrays = {numpy.ndarray: reduced_array, numpy.memmap: reduced_map}
-        pickler.dispatch_table = ChainMap(arrays, pickler.dispatch_table)
-    pickler.dump(value)
+    Raises:
+        TypeError: something in it cannot be pickled; the message names the attribute.
+        RuntimeError: a file could not be written.
+    """
+    if isinstance(job.run, Package):
+        return job.run
+    found: dict[str, Parcel | Shared[Any]] = {}
 
+    def place(shared: Shared[Any]) -> Reduced:
+        found[shared.key] = shared
+        return held, (shared.key,)
 
-class _Nowhere:
-    """A stream that forgets."""
-
-    def write(self, data: Any) -> int:
-        """Takes bytes."""
-        return len(data)
-
-
-def _refusal(value: Any) -> Exception | None:
-    """Why a value cannot be pickled; None when it can."""
-    try:
-        _dump(value, _Nowhere(), lambda buffer: None)
-    except Exception as error:
-        return error
-    return None
+    with placed(place):
+        run = packed(job.run)
+    return Package(run, found)
 
 
-def _explanation(value: Any, name: str, error: Exception) -> str:
-    """The message: which part of the value, why, and what to do."""
-    path, part = find_culprit(value, lambda part: _refusal(part) is not None)
-    reason = _refusal(part) or error
-    kind = f"{type(part).__module__}.{type(part).__qualname__}".removeprefix("builtins.")
-    root = name or getattr(value, "__name__", "")
-    where = (root + path if path.startswith(("[", " ")) else f"{root}.{path}".strip(".")) or "the trial"
-    text = " ".join(str(reason).split())[:300]
-    return (
-        f"{where}: expected something that can be sent to a worker process, got an object of type {kind} "
-        f"({type(reason).__name__}: {text}); {MADE_INSIDE}, {_instead(part)}, or search without workers"
+def unpacked(sizes: Sequence[int], content: bytes | int) -> Any:
+    """The value of a parcel.
+
+    Args:
+        sizes: as in `Parcel`.
+        content: the bytes, or an open file, which is mapped: what is written to its arrays stays in this process.
+    """
+    length = _length(sizes)
+    memory: Any = (
+        bytearray(content) if isinstance(content, bytes) else mmap.mmap(content, length, access=mmap.ACCESS_COPY)
     )
+    view, parts, start = memoryview(memory), [], 0
+    for size in sizes:
+        parts.append(view[start : start + size])
+        start += size + -size % ALIGNMENT
+    return pickle.loads(parts[0], buffers=parts[1:])
 
 
-def _instead(part: Any) -> str:
-    """What else to do: data that only the process that made it can read has another form."""
-    streams = hasattr(part, "element_spec") or hasattr(part, "__next__")
-    return "pass arrays or the name of a file" if streams else "give its class a __getstate__() that leaves it out"
+def _length(sizes: Sequence[int]) -> int:
+    return sum(size + -size % ALIGNMENT for size in sizes)
+
+
+def _written(parts: Sequence[memoryview]) -> Descriptor:
+    """The parts in a file that vanishes with the last process that has it open."""
+    try:
+        with tempfile.TemporaryFile(prefix="krigetuner-") as file:
+            for part in parts:
+                file.write(part)
+                file.write(bytes(-part.nbytes % ALIGNMENT))
+            file.flush()
+            return Descriptor(os.dup(file.fileno()))
+    except OSError as error:
+        size = _length([p.nbytes for p in parts])
+        raise RuntimeError(
+            f"TMPDIR: expected room for {size / 2**20:,.0f} MB that the workers share, got {error.strerror or error} "
+            f"in {tempfile.gettempdir()}; set TMPDIR to a directory with more room"
+        ) from error

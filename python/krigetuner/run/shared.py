@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
@@ -39,12 +39,26 @@ class Shared(Generic[T]):
         return (Shared, (self.value, self.key)) if place is None else place(self)
 
 
+_held: dict[str, Shared[Any]] = {}
+
+
+def hold(shared: Mapping[str, Shared[Any]]) -> None:
+    """Keeps these values, and no others, for the jobs that come to this process."""
+    _held.clear()
+    _held.update(shared)
+
+
+def held(key: str) -> Shared[Any]:
+    """The value of that key, which was sent to this process before the job that needs it."""
+    return _held[key]
+
+
 _place: ContextVar[Callable[[Shared[Any]], Reduced] | None] = ContextVar("krigetuner_shared_place", default=None)
 
 
 @contextmanager
-def placed(place: Callable[[Shared[Any]], Reduced]) -> Iterator[None]:
-    """While entered, `place` says how a `Shared` is pickled; else it is pickled with its value."""
+def placed(place: Callable[[Shared[Any]], Reduced] | None) -> Iterator[None]:
+    """While entered, `place` says how a `Shared` is pickled; without it, or for None, it is pickled with its value."""
     token = _place.set(place)
     try:
         yield

@@ -1,0 +1,210 @@
+"""A worker process, as the process that conducts the search sees it."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from krigetuner.run.channel import Channel
+from krigetuner.run.messages import Context, Job, Outcome
+from krigetuner.run.parcels import Descriptor, Parcel
+from krigetuner.run.resources import Share
+
+BEGIN = (
+    "import os, sys; channel, lifeline, parent, cores, *argv = sys.argv[1:]; count = int(argv.pop(0)); "
+    "sys.path[:], sys.argv[:] = argv[:count], argv[count:]; "
+    "cores and os.sched_setaffinity(0, map(int, cores.split(','))); "
+    "from krigetuner.run.worker_process import main; main(int(channel), int(lifeline), int(parent))"
+)
+"""What a worker's interpreter runs: before anything else is imported, it finds what this process finds."""
+
+
+def packed_away(context: Context) -> Outcome:
+    """Stands for the work of a job while that is packed."""
+    raise RuntimeError("job: expected its work, which is packed; it runs in another process")
+
+
+@dataclass
+class Task:
+    """The job of a worker.
+
+    Attributes:
+        job: without its work.
+        run: the work.
+        shared: the values that it shares with other jobs, by key.
+        log: file for its output, None for the worker's own.
+        log_start: length of that file before the job.
+        deadline: clock reading at which it has run for too long.
+        taken: whether the worker has begun to load it.
+        overdue: whether its time was over.
+    """
+
+    job: Job
+    run: Parcel
+    shared: Mapping[str, Parcel]
+    log: Path | None
+    log_start: int = 0
+    deadline: float = math.inf
+    taken: bool = False
+    overdue: bool = False
+
+
+@dataclass(eq=False)
+class Worker:
+    """One process and the ways to it.
+
+    Attributes:
+        slot: index of the slot that it works for.
+        process: the process, in a session of its own.
+        channel: messages to and from it.
+        watch: descriptor that can be read when it is dead; None where the system has no such thing.
+        lifeline: the end of a pipe that closes with this process.
+        scratch: the file of its output while no trial's takes it.
+        ready: whether it has started.
+        busy: whether it has a job.
+        holds: the keys of the shared values that it has.
+        leaving: clock reading at which it is killed, if it does not end by itself; None while it is wanted.
+    """
+
+    slot: int
+    process: subprocess.Popen[bytes]
+    channel: Channel
+    watch: Descriptor | None
+    lifeline: Descriptor
+    scratch: Descriptor
+    ready: bool = False
+    busy: bool = False
+    holds: set[str] = field(default_factory=set)
+    leaving: float | None = None
+
+    def give(self, task: Task) -> None:
+        """Sends a job, with those of the shared values that the worker does not have.
+
+        Raises:
+            OSError: the worker is dead.
+        """
+        self.busy = True
+        files: list[Descriptor] = []
+        run = _sent(task.run, files)
+        shared = self._told(task.shared, files)
+        log = None if task.log is None else str(task.log)
+        self._send(["job", task.job, run, shared, log, len(files)], files)
+
+    def prepare(self, shared: Mapping[str, Parcel]) -> None:
+        """Has the worker load shared values before a job needs them.
+
+        Raises:
+            OSError: the worker is dead.
+        """
+        files: list[Descriptor] = []
+        told = self._told(shared, files)
+        self._send(["prepare", told, len(files)], files)
+
+    def _send(self, order: list[Any], files: Sequence[Descriptor] = ()) -> None:
+        self.channel.send(pickle.dumps(order), [f.number for f in files])
+
+    def _told(self, shared: Mapping[str, Parcel], files: list[Descriptor]) -> dict[str, Any]:
+        told = {key: None if key in self.holds else _sent(parcel, files) for key, parcel in shared.items()}
+        self.holds = set(shared)
+        return told
+
+    def stop(self, job: Job) -> None:
+        """Asks a job to end early.
+
+        Raises:
+            OSError: the worker is dead.
+        """
+        self._send(["stop", (job.number, job.attempt)])
+
+    def end(self) -> None:
+        """Asks the process to end when it has nothing to do.
+
+        Raises:
+            OSError: the worker is dead.
+        """
+        self._send(["end"])
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal to the process and its children, if it has not been waited for."""
+        if self.process.returncode is None:
+            try:
+                os.killpg(self.process.pid, number)
+            except (ProcessLookupError, PermissionError):  # the last ones have ended at this moment
+                return
+
+    def dead(self) -> bool:
+        """Whether the process has ended; it stays a zombie where that can be seen without waiting for it."""
+        if self.watch is None:
+            return self.process.poll() is not None
+        poll = select.poll()
+        poll.register(self.watch.number, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def bury(self) -> int:
+        """Ends what is left of a dead worker.
+
+        Returns:
+            The exit code, or a signal's number below 0.
+        """
+        self.signal(signal.SIGKILL)  # its children; the number is the zombie's until wait()
+        code = self.process.wait()
+        self.channel.close()
+        return code
+
+
+def _sent(parcel: Parcel, files: list[Descriptor]) -> tuple[tuple[int, ...], bytes | None]:
+    """A parcel as it stands in a message; what is in a file goes beside."""
+    descriptor = parcel.descriptor()
+    if descriptor is not None:
+        files.append(descriptor)
+    return parcel.sizes, parcel.content if isinstance(parcel.content, bytes) else None
+
+
+def start(share: Share, slot: int) -> Worker:
+    """Starts a worker process for a slot.
+
+    Raises:
+        OSError: the system does not let this process have more processes or files.
+    """
+    with ExitStack() as stack:
+        ours, theirs = socket.socketpair()
+        stack.callback(theirs.close)
+        alive, lifeline = map(Descriptor, os.pipe())
+        output = stack.enter_context(tempfile.TemporaryFile(prefix="krigetuner-", buffering=0))
+        undo = stack.enter_context(ExitStack())
+        undo.callback(ours.close)
+        process = subprocess.Popen(
+            _command(theirs.fileno(), alive.number, share),
+            stdin=subprocess.DEVNULL,
+            stdout=output.fileno(),
+            stderr=subprocess.STDOUT,
+            pass_fds=(theirs.fileno(), alive.number),
+            start_new_session=True,
+            env={**os.environ, **share.environment},
+        )
+        watch = Descriptor(os.pidfd_open(process.pid)) if hasattr(os, "pidfd_open") else None
+        scratch = Descriptor(os.dup(output.fileno()))
+        started = Worker(slot, process, Channel(ours), watch, lifeline, scratch)
+        undo.pop_all()
+    return started
+
+
+def _command(channel: int, lifeline: int, share: Share) -> list[str]:
+    """The command of a worker: this interpreter with its flags, and what it needs to know before it imports."""
+    flags: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
+    cores = ",".join(map(str, share.cores)) if hasattr(os, "sched_setaffinity") else ""
+    path = [entry for entry in sys.path if isinstance(entry, str)]
+    numbers = [str(n) for n in (channel, lifeline, os.getpid())]
+    return [sys.executable, *flags, "-c", BEGIN, *numbers, cores, str(len(path)), *path, *sys.argv]

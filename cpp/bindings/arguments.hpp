@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "krige/descent.hpp"
 #include "krige/hyper.hpp"
 
 namespace krige::bindings {
@@ -58,14 +59,31 @@ inline std::vector<std::uint8_t> category_flags(const py::object& value, index_t
     return {data, data + d};
 }
 
+inline Family family_of(const py::object& family) {
+    return static_cast<Family>(
+        one_of("family", family, {"matern12", "matern32", "matern52", "rbf"}));
+}
+
 inline OwnedHyper make_hyper(const py::object& lengthscales, const py::object& variance,
                              const py::object& categorical, const py::object& family) {
     OwnedHyper out;
     out.lengthscales = positive_lengthscales(lengthscales);
     out.variance = number("variance", variance, true);
     out.categorical = category_flags(categorical, out.d());
-    out.family =
-        static_cast<Family>(one_of("family", family, {"matern12", "matern32", "matern52", "rbf"}));
+    out.family = family_of(family);
+    return out;
+}
+
+inline Effort effort_of(const py::object& iterations, const py::object& tolerance,
+                        const py::object& reach) {
+    return {static_cast<index_t>(number("iterations", iterations)),
+            number("tolerance", tolerance, true), number("reach", reach, true)};
+}
+
+// a new array with the same rows
+inline Array copied(const Array& from) {
+    Array out({from.shape(0), from.shape(1)});
+    std::copy_n(from.data(), from.size(), out.mutable_data());
     return out;
 }
 

@@ -1,8 +1,6 @@
 // The two searches of backend/protocol.py: from starts to maxima, all in native code.
 #include "maxima.hpp"
 
-#include <algorithm>
-
 #include "arguments.hpp"
 #include "krige/maxima.hpp"
 
@@ -10,18 +8,6 @@ namespace krige {
 namespace {
 
 using namespace bindings;
-
-Effort effort_of(const py::object& iterations, const py::object& tolerance,
-                 const py::object& reach) {
-    return {static_cast<index_t>(number("iterations", iterations)),
-            number("tolerance", tolerance, true), number("reach", reach, true)};
-}
-
-Array copied(const Array& from) {
-    Array out({from.shape(0), from.shape(1)});
-    std::copy_n(from.data(), from.size(), out.mutable_data());
-    return out;
-}
 
 py::tuple most_likely_from(const py::object& x, const py::object& y, const py::object& noise,
                            const py::object& categorical, const py::object& family,
@@ -35,8 +21,7 @@ py::tuple most_likely_from(const py::object& x, const py::object& y, const py::o
     const Array outputs = checked("y", y, {n});
     const Array known = noise_variances(noise, {n});
     const std::vector<std::uint8_t> flags = category_flags(categorical, d);
-    const auto kind =
-        static_cast<Family>(one_of("family", family, {"matern12", "matern32", "matern52", "rbf"}));
+    const Family kind = family_of(family);
     const Array mean = checked("prior.mean", prior[0], {p});
     const Array deviation = checked("prior.deviation", prior[1], {p});
     const Array lower = checked("prior.lower", prior[2], {p});

@@ -11,9 +11,9 @@ constexpr const char* other_cores = "or compute on the processor: KRIGETUNER_BAC
 // after these the process cannot use the GPU any more
 bool is_lost(cudaError_t status) {
     constexpr std::array<cudaError_t, 9> lost = {
-        cudaErrorIllegalAddress,   cudaErrorLaunchFailure,         cudaErrorECCUncorrectable,
-        cudaErrorIllegalInstruction, cudaErrorMisalignedAddress,   cudaErrorHardwareStackError,
-        cudaErrorLaunchTimeout,    cudaErrorDevicesUnavailable,    cudaErrorDeviceUninitialized};
+        cudaErrorIllegalAddress,     cudaErrorLaunchFailure,      cudaErrorECCUncorrectable,
+        cudaErrorIllegalInstruction, cudaErrorMisalignedAddress,  cudaErrorHardwareStackError,
+        cudaErrorLaunchTimeout,      cudaErrorDevicesUnavailable, cudaErrorDeviceUninitialized};
     for (const cudaError_t one : lost)
         if (status == one) return true;
     return false;
@@ -64,5 +64,11 @@ void check(cudaError_t status, const char* action) {
 }
 
 void check_launch(const char* kernel) { check(cudaGetLastError(), kernel); }
+
+void check_library(int status, const char* function) {
+    if (status == 0) return;
+    throw Unavailable(std::string(function) + ": expected status 0, got " + std::to_string(status) +
+                      "; the GPU may be lost or out of memory: see nvidia-smi, " + other_cores);
+}
 
 }  // namespace krige_cuda

@@ -21,6 +21,9 @@ void check(cudaError_t status, const char* action);
 // Throws if a kernel launched just before was refused.
 void check_launch(const char* kernel);
 
+// Throws unless the status of a call of cuBLAS or cuSOLVER is 0.
+void check_library(int status, const char* function);
+
 // What is thrown where `asked` bytes of device memory are not to be had.
 Unavailable out_of_memory(std::size_t asked);
 

@@ -51,8 +51,8 @@ class DeviceArray {
         : source_(allocator()),
           stream_(&stream),
           count_(count),
-          block_(source_->take(static_cast<std::size_t>(count > 0 ? count : 1) * sizeof(T),
-                               stream)) {}
+          block_(
+              source_->take(static_cast<std::size_t>(count > 0 ? count : 1) * sizeof(T), stream)) {}
     DeviceArray(DeviceArray&& other) noexcept { swap(other); }
     DeviceArray& operator=(DeviceArray&& other) noexcept {
         DeviceArray moved(std::move(other));

@@ -1,5 +1,5 @@
-// The functions of cuBLAS and cuSOLVER that are used, computed by the C++ core: every other value of
-// their arguments than those in use is refused.
+// The functions of cuBLAS and cuSOLVER that are used, computed by the C++ core: every other value
+// of their arguments than those in use is refused.
 #include "krige_cuda/libraries.hpp"
 
 #include <algorithm>
@@ -86,7 +86,8 @@ int dtrmm(BlasHandle, int side, int fill, int operation, int diagonal, int n, in
     for (int column = 0; column < m; ++column) {
         for (int i = 0; i < n; ++i) {
             double sum = 0.0;
-            for (int k = 0; k <= i; ++k) sum += a[index_t{i} * lda + k] * b[index_t{column} * ldb + k];
+            for (int k = 0; k <= i; ++k)
+                sum += a[index_t{i} * lda + k] * b[index_t{column} * ldb + k];
             c[index_t{column} * ldc + i] = sum;
         }
     }
@@ -123,7 +124,8 @@ int dpotri(SolverHandle, int fill, int n, double* a, int lda, double* workspace,
     if (fill != fill_upper || lda < n || workspace == nullptr || size < 1) return invalid;
     std::vector<double> inverse(static_cast<std::size_t>(n) * static_cast<std::size_t>(n));
     krige::inverse_from_cholesky({a, n, n, lda}, {inverse.data(), n, n, n});
-    for (int i = 0; i < n; ++i) std::copy_n(inverse.data() + index_t{i} * n, i + 1, a + index_t{i} * lda);
+    for (int i = 0; i < n; ++i)
+        std::copy_n(inverse.data() + index_t{i} * n, i + 1, a + index_t{i} * lda);
     *info = 0;
     return 0;
 }

@@ -53,9 +53,8 @@ cudaError_t take(void** data, std::size_t bytes) {
     std::size_t most = all.most_in_use.load();
     while (used > most && !all.most_in_use.compare_exchange_weak(most, used)) {
     }
-    auto* raw = static_cast<unsigned char*>(
-        std::aligned_alloc(guard_size, (bytes + guard_size - 1) / guard_size * guard_size +
-                                           2 * guard_size));
+    auto* raw = static_cast<unsigned char*>(std::aligned_alloc(
+        guard_size, (bytes + guard_size - 1) / guard_size * guard_size + 2 * guard_size));
     std::memset(raw, guard_byte, guard_size);
     std::memset(raw + guard_size, poison_byte, bytes);
     std::memset(raw + guard_size + bytes, guard_byte, guard_size);

@@ -24,6 +24,7 @@ ODD: list[Any] = [
     {}, {"": None}, {"space": [], "values": {"x": None}}, {"space": [{"class_name": "os"}], "values": {}},
     {"space": [{"class_name": "Int", "config": {"name": "n", "min_value": 3, "max_value": 1}}], "values": {}},
     {"space": [{"class_name": "Fixed", "config": {"name": 3, "value": [1]}}], "values": {}}, [[{"loss": "low"}, 0]],
+    {"\ud800": 1.0}, {"space": [{"class_name": "Fixed", "config": {"name": "n", "value": "\udfff"}}], "values": {}},
     [[{"loss": 1.0}, "first"]], [[{"loss": 1.0}]], [{"loss": 1.0}, 0], {"loss": [1.0]}, {"loss": None}, {"loss": "1"},
 ]  # fmt: skip
 JSON = st.recursive(

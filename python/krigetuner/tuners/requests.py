@@ -60,9 +60,18 @@ def _switch(value: Any) -> bool:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise Wrong("names with values")
+    if not isinstance(value, dict) or not _encodable(value):
+        raise Wrong("names with values, in text that can be encoded")
     return value
+
+
+def _encodable(value: Any) -> bool:
+    """Whether no text in it has half a surrogate pair, which neither hashes nor databases take."""
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, dict):
+        return all(_encodable(name) and _encodable(inner) for name, inner in value.items())
+    return not isinstance(value, list) or all(map(_encodable, value))
 
 
 def _metrics(value: Any) -> Mapping[str, float]:

@@ -101,7 +101,8 @@ class _Descent:
             ok = finite & (value <= self.value[r] + ARMIJO * np.minimum(expected, 0.0))
             at[k[ok]], f[k[ok]], g[k[ok]], good[k[ok]] = trial[ok], value[ok], slope[ok], True
             bend = np.where(finite, 2.0 * (np.where(finite, value, 0.0) - self.value[r] - expected), np.inf)
-            shrink = np.where(bend > 0, np.abs(expected) / np.maximum(bend, 1e-300), 0.5)
+            least = np.abs(expected)
+            shrink = np.divide(least, bend, out=np.full(len(k), 0.5), where=bend > least)
             step[k] *= np.clip(shrink, 0.1, 0.5)
         return at, f, g, good
 

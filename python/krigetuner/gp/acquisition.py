@@ -22,6 +22,10 @@ NAMES = ("auto", "ucb", "ei", "logei", "pi", "thompson")
 _KINDS: dict[str, AcquisitionKind] = {"auto": "logei", "ucb": "lcb", "ei": "logei", "logei": "logei", "pi": "pi"}
 
 
+LARGEST = 1e16
+"""Of beta, and of xi in y: beside more a posterior mean is lost in the digits of a float64, and squares overflow."""
+
+
 @dataclass(frozen=True)
 class Acquisition:
     """An acquisition function by name.
@@ -63,4 +67,5 @@ class Acquisition:
 
     def spec(self, best: float, unit: float) -> AcquisitionSpec:
         """For the backend: with the incumbent's y, and what one unit of the objective is in y."""
-        return AcquisitionSpec(_KINDS[self.name], best=best, beta=float(self.beta), xi=float(self.xi) * unit)
+        beta, xi = min(float(self.beta), LARGEST), min(float(self.xi) * unit, LARGEST)
+        return AcquisitionSpec(_KINDS[self.name], best=best, beta=beta, xi=xi)

@@ -1,4 +1,4 @@
-"""The display of a search that several processes run: who runs what, and how far it is."""
+"""The display of the trials of a search: who runs what, and how far it is."""
 
 from __future__ import annotations
 
@@ -33,15 +33,21 @@ class Board:
 
     Args:
         progress: where lines are shown, and a live table if it can be seen; it is opened and closed by others.
+        single: whether trials run one after the other, which are shown more fully.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, single: bool = False) -> None:
         self.progress = progress
-        progress.picture = self._picture
+        self._single = single
+        if not single:
+            progress.picture = self._picture
         self._rows: dict[str, Row] = {}
 
     def started(self, trial_id: str, worker: str, values: Mapping[str, Any], total: int | None) -> None:
         """A worker begins a trial."""
+        if self._single:
+            self.progress.started(trial_id, values, total)
+            return
         self._rows[trial_id] = Row(worker, dict(values))
         self.progress.shown.total = total
         if self.progress.mode == "plain":
@@ -49,6 +55,8 @@ class Board:
 
     def reported(self, trial_id: str, step: int, metrics: Mapping[str, float]) -> None:
         """An epoch of a trial has ended."""
+        if self._single:
+            self.progress.reported(step, metrics)
         row = self._rows.get(trial_id)
         if row is not None:
             row.epoch, row.metrics = step, dict(metrics)
@@ -57,7 +65,8 @@ class Board:
         """A trial has ended, or waits to be run again."""
         row = self._rows.pop(trial_id, None)
         shown = self.progress.shown
-        shown.trial_id, shown.trial_began = trial_id, time.monotonic() if row is None else row.began
+        if not self._single:
+            shown.trial_id, shown.trial_began = trial_id, time.monotonic() if row is None else row.began
         self.progress.ended(status, score, message)
 
     def _picture(self) -> Any:

@@ -1,4 +1,4 @@
-"""Decisions about trials: what a result is worth, what follows a failure, when to give up. Pure functions.
+"""Decisions about trials: what a result is worth, what follows a failure, when to give up, when to ask ahead.
 
 A score that is NaN, or infinite in the good direction, makes its trial INVALID; one that is infinite in the bad
 direction is a completed trial, the worst there is: its loss is +inf.
@@ -123,6 +123,38 @@ def after_failure(kind: FailureKind, failures: int, max_retries: int) -> Literal
     if kind == "interrupted" or (kind == "invalid" and failures < max_retries):
         return "requeue"
     return "fail"
+
+
+IDLE = 0.002
+"""The share of its time that a slot may wait for suggestions before they are worked out ahead."""
+
+
+class Pace:
+    """Decides whether suggestions are worked out ahead, which has each know one result less.
+
+    It pays where a slot would wait for more than a small share of its time: where suggestions are slow and trials are
+    quick.
+    """
+
+    def __init__(self) -> None:
+        self._asking: float | None = None
+        self._running: float | None = None
+
+    def asked(self, seconds: float) -> None:
+        """A suggestion took so long."""
+        self._asking = _smoothed(self._asking, seconds)
+
+    def ran(self, seconds: float) -> None:
+        """A trial took so long."""
+        self._running = _smoothed(self._running, seconds)
+
+    def worth_asking_ahead(self) -> bool:
+        """Whether a slot that waits for a suggestion after each trial would wait too much."""
+        return None not in (self._asking, self._running) and (self._asking or 0.0) > IDLE * (self._running or 0.0)
+
+
+def _smoothed(before: float | None, seconds: float) -> float:
+    return seconds if before is None else 0.8 * before + 0.2 * seconds
 
 
 def too_many_failures(statuses: Sequence[str], limit: int) -> bool:

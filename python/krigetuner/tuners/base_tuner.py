@@ -6,15 +6,15 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from krigetuner.errors import KrigeTunerWarning
+from krigetuner.run.executor import Executor
 from krigetuner.run.loop import Loop
 from krigetuner.run.progress import Progress, Shown, mode_for, show, tell_interrupted
 from krigetuner.run.role import is_chief_oracle, present_role, tuner_id
-from krigetuner.run.sequential import SequentialExecutor
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial.trial import TrialRecord
 from krigetuner.tuners import project, summaries
@@ -22,6 +22,7 @@ from krigetuner.tuners.discovery import discover
 from krigetuner.tuners.hypermodel import as_hypermodel
 from krigetuner.tuners.news import warn_of_logger
 from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.search_options import SearchOptions
 from krigetuner.tuners.study import TunerStudy
 from krigetuner.tuners.trial import Trial
 
@@ -114,35 +115,66 @@ class BaseTuner:
 
     # --- the search ----------------------------------------------------------------------------------------------
 
-    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+    def search(
+        self,
+        *fit_args: Any,
+        workers: int | Literal["auto"] | None = None,
+        executor: Any = None,
+        trial_timeout: float | None = None,
+        isolate_trials: bool = False,
+        gpus_per_trial: float | None = None,
+        cpus_per_trial: float | None = None,
+        **fit_kwargs: Any,
+    ) -> None:
         """Runs trials until the oracle stops; Ctrl-C and SIGTERM leave a search that can be resumed.
 
         Args:
             *fit_args: for `run_trial`, such as the training data.
+            workers: so many trials at the same time, each in a process of its own; "auto" for as many as there are
+                GPUs or cores for. None runs them in this process, one after the other. `run_trial` does not get this
+                argument, nor the following ones.
+            executor: "processes", "ray", or an executor such as `RayExecutor(...)`, which is closed in the end.
+            trial_timeout: seconds after which a trial is ended and has failed.
+            isolate_trials: a fresh process for each trial, which gives back all the memory that it took.
+            gpus_per_trial, cpus_per_trial: what each trial has for itself; 0.5 GPUs is half of one.
             **fit_kwargs: for `run_trial`; `verbose` also sets how much is shown: 0 nothing, 1 or 2 two lines per trial;
                 left out or "auto" a live display in terminals and notebooks, elsewhere failures and a closing line.
 
         Raises:
             RuntimeError: too many trials failed one after the other.
-            ValueError: `verbose` is none of those.
+            ValueError: `verbose`, or an argument that says where trials run, is none of those; or it was given where
+                KERASTUNER_ORACLE_IP names a chief.
+            TypeError: the tuner or an argument cannot be sent to another process.
             FatalError: user code asked for the end of the search.
         """
+        options = SearchOptions(workers, executor, trial_timeout, isolate_trials, gpus_per_trial, cpus_per_trial)
         if type(self).run_trial is BaseTuner.run_trial:
             raise NotImplementedError(f"run_trial: expected {type(self).__name__} to define it; it runs one trial")
+        if not options.plain and present_role().kind != "alone":
+            raise ValueError(
+                f"search: expected no {options.given()[0]} where KERASTUNER_ORACLE_IP names a chief, whose workers "
+                "are processes of their own; start more of them, or unset KERASTUNER_ORACLE_IP"
+            )
         if "verbose" in fit_kwargs:
             self.oracle.verbose = fit_kwargs["verbose"]
+        executor = options.make_executor(Path(self.project_dir).absolute())
+        single = executor.capacity == 1 and options.single  # a machine that lacks what it takes says so here
         self.oracle._begin_search()
         progress = self._progress(fit_kwargs)
         if is_chief_oracle():
             self._serve(progress)
-            return
-        study = TunerStudy(self, fit_args, fit_kwargs, progress)
+        else:
+            study = TunerStudy(self, fit_args, fit_kwargs, progress, single, trial_timeout)
+            self._conduct(study, executor, progress)
+
+    def _conduct(self, study: TunerStudy, executor: Executor, progress: Progress) -> None:
+        """The search of a process that decides itself what to try."""
         study.news.search_begins()
         self.on_search_begin()
         reason, ended_by = "", None
         progress.open()
         try:
-            reason = Loop(study, SequentialExecutor(), self.oracle._pause).run()
+            reason = Loop(study, executor, self.oracle._pause).run()
         except BaseException as error:
             reason, ended_by = type(error).__name__ if isinstance(error, Exception) else "", error
             raise
@@ -159,7 +191,7 @@ class BaseTuner:
                 f"search: expected at least one completed trial, got none: {why}. Correct the cause and search again; "
                 "results() has the reason of every failure",
                 KrigeTunerWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
 
     def _serve(self, progress: Progress) -> None:
@@ -220,6 +252,19 @@ class BaseTuner:
 
     def on_search_end(self) -> None:
         """Called at the end of `search`, not after an exception."""
+
+    # --- runs in other processes
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a process needs that runs trials: not the logger, and a directory that does not depend on its own."""
+        return {**vars(self), "directory": str(Path(self.directory).absolute()), "logger": None}
+
+    def _findings(self) -> Mapping[str, Any]:
+        """What runs in a worker process have left in this tuner that the one which searches must know, plain data."""
+        return {}
+
+    def _learn(self, findings: Mapping[str, Any]) -> None:
+        """Takes over the findings of a run in another process."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BaseTuner:
         """The tuner itself: callbacks that hold it, of which every execution gets copies, mean this one."""

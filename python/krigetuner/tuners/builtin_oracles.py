@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 from krigetuner.errors import BackendUnavailable
 from krigetuner.search.bayesian import DEFAULT_ALPHA, BayesianSearch
 from krigetuner.search.grid_search import GridSearch
-from krigetuner.search.protocol import Algorithm, Done, Wait
+from krigetuner.search.protocol import Algorithm, Answer, Done, Wait
 from krigetuner.search.random_search import RandomSearch
 from krigetuner.space.recorder import HyperParameters
+from krigetuner.space.space import Space
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners import options
 from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.synchronized import synchronized
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """An answer that was worked out before it was asked for.
+
+    Attributes:
+        space: that was searched.
+        number: of the trial that it is for.
+        seen: position of the last event that it knew of.
+        answer: of the algorithm.
+    """
+
+    space: Space
+    number: int
+    seen: int
+    answer: Answer
 
 
 class AlgorithmOracle(Oracle):
     """An oracle whose trials come from an algorithm; subclasses define `_make_algorithm`."""
 
     _algorithm: tuple[Any, Algorithm] | None = None
+    _ahead: Ahead | None = None
+    _can_wait = False
+    """Whether a suggestion loses little by knowing one result less."""
 
     def _make_algorithm(self) -> Algorithm:
         """The algorithm, for the present seed and options."""
@@ -36,14 +60,38 @@ class AlgorithmOracle(Oracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Asks the algorithm for the values of a new trial; see `Oracle.populate_space`."""
-        space = self._definitions.space()
-        answer = self._present_algorithm().ask(space, self._ledger.history(space), 1)
+        space, ahead = self._definitions.space(), self._ahead
+        self._ahead = None
+        if ahead is not None and ahead.space is space and ahead.number == len(self._ledger.state.trials):
+            answer, self._seen = ahead.answer, ahead.seen
+        else:
+            answer = self._present_algorithm().ask(space, self._ledger.history(space), 1)
         if isinstance(answer, Wait):
             return {"status": TrialStatus.IDLE, "values": None, "message": answer.reason}
         if isinstance(answer, Done):
             return {"status": TrialStatus.STOPPED, "values": None, "message": answer.reason}
         self._origin = answer[0].origin
         return {"status": TrialStatus.RUNNING, "values": dict(answer[0].values)}
+
+    @synchronized
+    def _look_ahead(self) -> bool:
+        """Asks for what will be tried next, if that is for the algorithm to say; nothing is recorded of it."""
+        state = self._ledger.state
+        own = any(map(self._redefines, ("populate_space", "_populate_space", "create_trial")))
+        if own or not self._can_wait or state.waiting or state.enqueued or self.remaining_trials() == 0:
+            return False
+        space, number = self._definitions.space(), len(state.trials)
+        if self._ahead is not None and self._ahead.space is space and self._ahead.number == number:
+            return False
+        began = time.perf_counter()
+        answer = self._present_algorithm().ask(space, self._ledger.history(space), 1)
+        if not isinstance(answer, list):
+            return False  # another result may change that
+        origin = answer[0].origin
+        note = {**origin.note, "seconds": time.perf_counter() - began}
+        answer = [replace(answer[0], origin=replace(origin, note=note))]
+        self._ahead = Ahead(space, number, state.position, answer)
+        return True
 
 
 class RandomSearchOracle(AlgorithmOracle):
@@ -128,6 +176,7 @@ class BayesianOptimizationOracle(AlgorithmOracle):
     """
 
     algorithm_name = "bayesian"
+    _can_wait = True
 
     def __init__(
         self,

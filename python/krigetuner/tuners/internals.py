@@ -17,6 +17,7 @@ from krigetuner.trial.history import Origin
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners.project import project_path
+from krigetuner.tuners.travelling_oracle import packed
 
 if TYPE_CHECKING:
     from krigetuner.tuners.search_space import SearchSpace
@@ -60,6 +61,10 @@ class OracleInternals:
         kept = {name: value for name, value in vars(self).items() if name != "_lock"}
         vars(twin).update(copy.deepcopy(kept, memo))
         return twin
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """One that conducts a search is, in another process, the oracle of a trial that runs there."""
+        return super().__reduce_ex__(protocol) if self._opened is None else packed(self)
 
     @property
     def _project_dir(self) -> str:

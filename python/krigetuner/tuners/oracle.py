@@ -82,7 +82,7 @@ class Oracle(OracleStudy):
         return self._new_trial(tuner_id)
 
     def _new_trial(self, tuner_id: str) -> Trial:
-        trial_id = self._next_trial_id()
+        trial_id, self._seen = self._next_trial_id(), None
         values = self._ledger.next_enqueued()
         if values is not None:
             values, origin = self._enqueued(values)
@@ -93,11 +93,11 @@ class Oracle(OracleStudy):
             if response["status"] != TrialStatus.RUNNING:
                 return self._no_trial(tuner_id, response["status"], response.get("message") or "the oracle said so")
             origin = self._origin or Origin(self.algorithm_name)
-            origin = replace(origin, note={**origin.note, "seconds": seconds})
+            origin = replace(origin, note={"seconds": seconds, **origin.note})
             values = response.get("values") or {}
             if self._origin is None:
                 values = self._definitions.active_values(values)
-        record = self._ledger.asked(values, origin, worker=tuner_id, trial_id=trial_id)
+        record = self._ledger.asked(values, origin, worker=tuner_id, trial_id=trial_id, seen=self._seen)
         self.trials[trial_id] = trial_of(record, self._definitions, self.objective)
         self.start_order.append(trial_id)
         self._remember(trial_id, record.values)

@@ -85,6 +85,7 @@ class OracleStudy(OracleInternals):
         self._searches = 0
         self._ended_here: list[str] = []
         self._origin: Origin | None = None
+        self._seen: int | None = None
         self._verbose = 1
         self._opened: Ledger | None = None
         self._kept = False
@@ -153,6 +154,10 @@ class OracleStudy(OracleInternals):
         """Restarts the clock of `max_time`."""
         self._searches += 1
         self._begun, self.stop_reason = time.monotonic(), None
+
+    def _look_ahead(self) -> bool:
+        """Works out what will be tried next before somebody asks, and says whether it did; not every oracle does."""
+        return False
 
     def _pause(self, seconds: float) -> None:
         """Waits where nothing can be tried yet."""

@@ -115,7 +115,9 @@ class SklearnTuner(BaseTuner):
 
     # --- searching -----------------------------------------------------------------------------------------------
 
-    def search(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **kwargs: Any) -> None:
+    def search(  # type: ignore[override]
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **kwargs: Any
+    ) -> None:
         """Runs trials until the oracle stops, then fits the best model on all of the data and stores it.
 
         Args:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
-from krigetuner.adapters.context import TrialContext, running
-from krigetuner.adapters.function import executions
-from krigetuner.errors import KrigeTunerWarning, TrialTaken
-from krigetuner.run.messages import Context, Finished, Job, Outcome, Report, Reported
+from krigetuner.errors import KrigeTunerWarning, StoreError, TrialTaken
+from krigetuner.run import policy
+from krigetuner.run.board import Board
+from krigetuner.run.executor import failure
+from krigetuner.run.messages import Failed, Finished, Job, Report, Reported
 from krigetuner.run.progress import Progress
+from krigetuner.run.shared import Shared
 from krigetuner.search.protocol import Done, Wait
-from krigetuner.store.artifacts import trial_directory
-from krigetuner.trial import budget
 from krigetuner.trial.trial import TrialRecord, TrialStatus
 from krigetuner.tuners import scoring
 from krigetuner.tuners.news import News
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
+from krigetuner.tuners.trial_run import Errand, TrialRun
+from krigetuner.tuners.wire_forms import space_of
 
 
 class Host(Protocol):
@@ -50,6 +54,12 @@ class Host(Protocol):
     def _training_seed(self, record: TrialRecord) -> int | None:
         """Base of the seeds of an attempt's training."""
 
+    def _findings(self) -> Mapping[str, Any]:
+        """What runs have left in the tuner that the one which searches must know."""
+
+    def _learn(self, findings: Mapping[str, Any]) -> None:
+        """Takes over the findings of a run in another process."""
+
 
 class TunerStudy:
     """The present search of a tuner.
@@ -58,24 +68,39 @@ class TunerStudy:
         tuner: whose hooks and oracle are used.
         args, kwargs: of `search`, handed on to `run_trial`.
         progress: where news are shown.
+        single: whether trials run one after the other.
+        timeout: seconds that a trial may take, None for ever.
 
     Attributes:
         interrupted: ids of the trials that the search's end cut short.
         news: tells the tuner's logger.
     """
 
-    def __init__(self, tuner: Host, args: tuple[Any, ...], kwargs: Mapping[str, Any], progress: Progress) -> None:
+    def __init__(
+        self,
+        tuner: Host,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        progress: Progress,
+        single: bool = True,
+        timeout: float | None = None,
+    ) -> None:
         self._tuner = tuner
-        self._args = args
-        self._kwargs = kwargs
+        self._errand = Shared(Errand(tuner, args, kwargs))
         self._progress = progress
+        self._board = Board(progress, single)
+        self._timeout = timeout
         self.news = News(tuner)
-        self._trials: dict[int, Trial] = {}
+        self._pace = policy.Pace()
+        self._running: dict[int, tuple[Job, Trial, float]] = {}
+        self._faults: dict[int, Exception] = {}
         self.interrupted: list[str] = []
+
+    # --- what to run
 
     def next_job(self, slot: int) -> Job | Wait | Done:
         """Asks the oracle for a trial and makes a job of it."""
-        tuner = self._tuner
+        tuner, began = self._tuner, time.perf_counter()
         tuner.pre_create_trial()
         tuner_id = tuner.tuner_id if slot == 0 else f"{tuner.tuner_id}-{slot}"
         trial = tuner.oracle.create_trial(tuner_id)
@@ -87,69 +112,81 @@ class TunerStudy:
         if trial.number is None:
             tuner.oracle._adopt(trial, tuner_id)
         record = self._record_of(trial)
-        self._trials[record.number] = trial
-        self._progress.started(trial.trial_id, record.values, tuner.oracle._planned_trials())
+        self._board.started(trial.trial_id, str(slot), record.values, tuner.oracle._planned_trials())
         self.news.trial_begins(trial)
         tuner.on_trial_begin(trial)
-        return Job(record.number, record.attempt, trial.trial_id, lambda channel: self._run(trial, record, channel))
+        run = TrialRun(self._errand, trial, record, tuner._training_seed(record))
+        job = Job(record.number, record.attempt, trial.trial_id, run, self._timeout)
+        self._running[record.number] = job, trial, time.monotonic()
+        self._pace.asked(time.perf_counter() - began)
+        return job
+
+    def prepare(self) -> None:
+        """Has the oracle work out the next suggestion while every slot is taken, where a slot would wait for it."""
+        if self._pace.worth_asking_ahead():
+            began = time.perf_counter()
+            if self._tuner.oracle._look_ahead():
+                self._pace.asked(time.perf_counter() - began)
 
     def _record_of(self, trial: Trial) -> TrialRecord:
         state = self._tuner.oracle._ledger.state
         return state.trials[state.numbers[trial.trial_id]]
 
-    def _run(self, trial: Trial, record: TrialRecord, channel: Context) -> Outcome:
-        """The work of one job: the user's `run_trial`, its result turned into executions."""
-        tuner, parent = self._tuner, budget.parent_of(record.values)
-        context = TrialContext(
-            channel,
-            trial_directory(tuner.project_dir, trial.trial_id),
-            number=record.number,
-            attempt=record.attempt,
-            parent_directory=None if parent is None else trial_directory(tuner.project_dir, parent),
-            seed=tuner._training_seed(record),
-        )
-        before = _last_update(trial, tuner.oracle.objective.name)
-        with running(context):
-            results = tuner.run_trial(trial, *self._args, **dict(self._kwargs))
-        updated = _last_update(trial, tuner.oracle.objective.name) != before
-        if updated and (results is None or not context.by_hooks):
-            way = "on_epoch_end()" if context.by_hooks else "self.oracle.update_trial(), which is deprecated"
-            _warn_of_old_style(
-                f"got them through {way}. Please remove the call and return them; what was returned is not used."
-            )
-            return Outcome(())
-        if results is None and context.results:
-            _warn_of_old_style("got None; those of super().run_trial() are used, return them.")
-            results = context.results
-        found = executions(results, tuner.oracle.objective, f"{type(tuner).__name__}.run_trial()")
-        if tuner.oracle._redefines("update_trial"):  # then what it makes of the results counts
-            metrics, step = scoring.averaged(found, tuner.oracle.objective)
-            tuner.oracle.update_trial(trial.trial_id, metrics, step=step)
-            return Outcome(())
-        return Outcome(found)
+    # --- what came of it
 
-    def record(self, report: Report) -> None:
-        """Hands a report to the oracle."""
+    def record(self, report: Report) -> bool:
+        """Hands a report to the oracle, and says whether the trial should end early."""
+        if isinstance(report, Reported):
+            return self._take_step(report)
+        job, trial, began = self._running.pop(report.number)
+        fault = self._faults.pop(report.number, None)
+        if fault is not None:
+            report = replace(failure(job, fault), discovered=_discovered(report))
         try:
-            self._hand_over(report)
+            self._take_in(trial, _discovered(report))
+            self._hand_over(trial, report)
         except TrialTaken as error:
-            if isinstance(report, Reported):
+            self._let_go(trial, str(error))
+        if isinstance(report, Finished):
+            self._pace.ran(time.monotonic() - began)
+        return False
+
+    def _take_step(self, report: Reported) -> bool:
+        """Records the metrics of a step; those of `update_trial` go to the oracle's, whose answer may be to stop."""
+        oracle, trial = self._tuner.oracle, self._running[report.number][1]
+        told: Any = None
+        if report.execution is not None:
+            oracle.report(trial.trial_id, report.step, report.metrics, report.execution)
+        elif report.number not in self._faults:
+            try:
+                told = oracle.update_trial(trial.trial_id, report.metrics, step=report.step)
+            except StoreError:
                 raise
-            self._let_go(self._trials[report.number], str(error))
+            except Exception as error:  # of the user's own; in one process it would have come out of run_trial
+                self._faults[report.number] = error
+        self._board.reported(trial.trial_id, report.step, report.metrics)
+        return report.number in self._faults or TrialStatus.STOPPED in (told, getattr(told, "status", None))
+
+    def _take_in(self, trial: Trial, discovered: Mapping[str, Any]) -> None:
+        """Takes over what a run in another process has found out."""
+        for message in discovered.get("warnings", ()):
+            warnings.warn(message, KrigeTunerWarning, stacklevel=4)
+        if "tuner" in discovered:
+            self._tuner._learn(discovered["tuner"])
+        if "hyperparameters" in discovered:
+            trial.hyperparameters = space_of(discovered["hyperparameters"])
+        for space in discovered.get("space", ()):
+            self._tuner.oracle.update_space(space_of(space))
 
     def _let_go(self, trial: Trial, reason: str) -> None:
         """A trial that another worker runs now; this one goes on with the next."""
-        self._progress.ended("taken by another worker", None, None)
+        self._board.ended(trial.trial_id, "taken by another worker", None, None)
         self.news.trial_ended(trial)
         warnings.warn(f"search: {reason}", KrigeTunerWarning, stacklevel=2)
 
-    def _hand_over(self, report: Report) -> None:
+    def _hand_over(self, trial: Trial, report: Finished | Failed) -> None:
         oracle = self._tuner.oracle
-        trial = self._trials[report.number]
-        if isinstance(report, Reported):
-            oracle.report(trial.trial_id, report.step, report.metrics, report.execution or 0)
-            self._progress.reported(report.step, report.metrics)
-        elif isinstance(report, Finished):
+        if isinstance(report, Finished):
             trial.executions = list(report.outcome.executions)
             if trial.executions:
                 scoring.score_executions(trial, oracle.objective)  # what on_trial_end may look at
@@ -160,7 +197,8 @@ class TunerStudy:
         elif report.kind in {"fatal", "interrupted"}:
             oracle.interrupt_trial(trial.trial_id, report.message)
             self.interrupted.append(trial.trial_id)
-            self._progress.ended(TrialStatus.INTERRUPTED, None, report.message if report.kind == "fatal" else None)
+            reason = report.message if report.kind == "fatal" else None
+            self._board.ended(trial.trial_id, TrialStatus.INTERRUPTED, None, reason)
             self.news.trial_ended(trial)
         else:
             trial.executions = []
@@ -177,7 +215,7 @@ class TunerStudy:
         finally:
             record = self._record_of(trial)
             self._show_best()
-            self._progress.ended(record.status, record.score, record.message)
+            self._board.ended(trial.trial_id, record.status, record.score, record.message)
             self.news.trial_ended(trial)
 
     def _show_best(self) -> None:
@@ -188,13 +226,6 @@ class TunerStudy:
             self._progress.best(best[0].score, best[0].trial_id, self._record_of(best[0]).values)
 
 
-def _warn_of_old_style(rest: str) -> None:
-    warnings.warn(f"run_trial: expected the metrics to be returned, {rest}", DeprecationWarning, stacklevel=4)
-
-
-def _last_update(trial: Trial, name: str) -> tuple[int, Any]:
-    """Changes when `update_trial` adds a value of the objective."""
-    if not trial.metrics.exists(name):
-        return 0, None
-    history = trial.metrics.get_history(name)
-    return len(history), [(o.step, list(o.value)) for o in history[-1:]]
+def _discovered(report: Finished | Failed) -> Mapping[str, Any]:
+    found = report.outcome.discovered if isinstance(report, Finished) else report.discovered
+    return found or {}

@@ -1,0 +1,162 @@
+"""The work of one trial: a job's `run`, in the process that searches or in another one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from krigetuner.adapters.context import TrialContext, running
+from krigetuner.adapters.function import executions
+from krigetuner.errors import KrigeTunerWarning
+from krigetuner.run.messages import Context, Outcome
+from krigetuner.run.shared import Shared
+from krigetuner.space.recorder import HyperParameters
+from krigetuner.store.artifacts import trial_directory
+from krigetuner.trial import budget
+from krigetuner.trial.trial import TrialRecord
+from krigetuner.tuners import scoring
+from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.travelling_oracle import TravellingOracle
+from krigetuner.tuners.trial import Trial
+from krigetuner.tuners.wire_forms import space_data
+
+
+class Runner(Protocol):
+    """What a run needs of its tuner."""
+
+    oracle: Oracle
+
+    @property
+    def project_dir(self) -> str:
+        """The project's directory."""
+
+    def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
+        """Runs a trial."""
+
+    def _findings(self) -> Mapping[str, Any]:
+        """What runs have left in the tuner that the one which searches must know."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What all trials of a search need.
+
+    Attributes:
+        tuner: whose `run_trial` is called.
+        fit_args, fit_kwargs: for it, such as the training data.
+    """
+
+    tuner: Runner
+    fit_args: tuple[Any, ...]
+    fit_kwargs: Mapping[str, Any]
+
+
+class TrialRun:
+    """Runs one attempt at a trial.
+
+    Args:
+        errand: the tuner and its arguments, which a worker process is sent once.
+        trial: to run.
+        record: of it.
+        seed: base of the seeds of this attempt's training; None to leave every generator alone.
+
+    Attributes:
+        discovered: what the run found out, for `Outcome` and `Failed`; None in the process that searches.
+    """
+
+    def __init__(self, errand: Shared[Errand], trial: Trial, record: TrialRecord, seed: int | None) -> None:
+        self._errand = errand
+        self._trial = trial
+        self._number, self._attempt, self._seed = record.number, record.attempt, seed
+        self._parent = budget.parent_of(record.values)
+        self.discovered: dict[str, Any] | None = None
+
+    def __call__(self, channel: Context) -> Outcome:
+        """Runs the user's `run_trial`, and turns its result into executions."""
+        errand = self._errand.value
+        oracle: Any = errand.tuner.oracle
+        if not isinstance(oracle, TravellingOracle):
+            return self._run(errand, channel)
+        trial = self._trial
+        oracle.run_here(trial, channel)
+        space, values = list(trial.hyperparameters.space), dict(trial.hyperparameters.values)
+        with _noted_warnings() as warned:
+            try:
+                outcome = self._run(errand, channel)
+            finally:
+                found: dict[str, Any] = {}
+                if _changed(trial.hyperparameters, space, values):
+                    found["hyperparameters"] = space_data(trial.hyperparameters)
+                found |= {"space": [space_data(hp) for hp in oracle.told], "warnings": warned}
+                found |= {"tuner": dict(errand.tuner._findings())}
+                self.discovered = {name: value for name, value in found.items() if value} or None
+        return replace(outcome, discovered=self.discovered)
+
+    def _run(self, errand: Errand, channel: Context) -> Outcome:
+        tuner, trial = errand.tuner, self._trial
+        objective = tuner.oracle.objective
+        context = TrialContext(
+            channel,
+            trial_directory(tuner.project_dir, trial.trial_id),
+            number=self._number,
+            attempt=self._attempt,
+            parent_directory=None if self._parent is None else trial_directory(tuner.project_dir, self._parent),
+            seed=self._seed,
+        )
+        before = _last_update(trial, objective.name)
+        with running(context):
+            results = tuner.run_trial(trial, *errand.fit_args, **dict(errand.fit_kwargs))
+        updated = _last_update(trial, objective.name) != before
+        if updated and (results is None or not context.by_hooks):
+            way = "on_epoch_end()" if context.by_hooks else "self.oracle.update_trial(), which is deprecated"
+            _warn_of_old_style(
+                f"got them through {way}. Please remove the call and return them; what was returned is not used."
+            )
+            return Outcome(())
+        if results is None and context.results:
+            _warn_of_old_style("got None; those of super().run_trial() are used, return them.")
+            results = context.results
+        found = executions(results, objective, f"{type(tuner).__name__}.run_trial()")
+        if tuner.oracle._redefines("update_trial"):  # then what it makes of the results counts
+            metrics, step = scoring.averaged(found, objective)
+            tuner.oracle.update_trial(trial.trial_id, metrics, step=step)
+            return Outcome(())
+        return Outcome(found)
+
+
+def _warn_of_old_style(rest: str) -> None:
+    warnings.warn(f"run_trial: expected the metrics to be returned, {rest}", DeprecationWarning, stacklevel=5)
+
+
+def _last_update(trial: Trial, name: str) -> tuple[int, Any]:
+    """Changes when `update_trial` adds a value of the objective."""
+    if not trial.metrics.exists(name):
+        return 0, None
+    history = trial.metrics.get_history(name)
+    return len(history), [(o.step, list(o.value)) for o in history[-1:]]
+
+
+def _changed(hyperparameters: HyperParameters, space: list[Any], values: Mapping[str, Any]) -> bool:
+    """Whether code has asked for more than was known, or has set other values."""
+    now = hyperparameters.space
+    same = len(now) == len(space) and all(a is b for a, b in zip(now, space, strict=True))
+    return not same or hyperparameters.values != values
+
+
+@contextmanager
+def _noted_warnings() -> Iterator[list[str]]:
+    """Collects KrigeTuner's own warnings, which also go to the log of the worker process like all others."""
+    noted: list[str] = []
+    with warnings.catch_warnings():
+        show: Callable[..., Any] = warnings.showwarning
+
+        def note(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if issubclass(category, KrigeTunerWarning):
+                noted.append(str(message))
+            show(message, category, *rest, **more)
+
+        warnings.showwarning = note
+        yield noted

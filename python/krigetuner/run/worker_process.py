@@ -26,7 +26,7 @@ from krigetuner.run.messages import Failed, Finished, Job, Report, Reported
 from krigetuner.run.parcels import unpacked
 from krigetuner.run.shared import Shared, hold
 
-LOOK = 5.0
+LOOK = 2.0
 """Seconds after which a worker looks whether its parent is still there, should the channel not tell."""
 
 _SET_SIGNAL = 10

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 from krigetuner.search.protocol import Done, Wait
 from krigetuner.space.space import Space
-from krigetuner.trial.history import History, Observation, Value
+from krigetuner.trial.history import CHUNK, History, Observation, Value
 
-_CHUNK = 64
 _REMEMBERED = 1024
 
 
@@ -26,7 +25,7 @@ class SeenConfigurations:
     def __init__(self) -> None:
         self.generation = 0
         self._space: Space | None = None
-        self._observations: tuple[Observation, ...] = ()
+        self._chunks: tuple[tuple[Observation, ...], ...] = ()
         self._keys: list[str] = []
         self._counts: Counter[str] = Counter()
         self._named: dict[tuple[tuple[str, Value], ...], str] = {}
@@ -49,28 +48,30 @@ class SeenConfigurations:
 
     def update(self, space: Space, history: History) -> None:
         """Makes this the configurations of `history`, named as `space` names them."""
-        observations = tuple(history)
-        if space is not self._space or len(observations) < len(self._observations):
+        if space is not self._space or len(history) < len(self._keys):
             self._named = self._named if space is self._space else {}
-            self._space, self._observations, self._keys, self._counts = space, (), [], Counter()
+            self._space, self._chunks, self._keys, self._counts = space, (), [], Counter()
             self.generation += 1
-        for start in range(0, len(observations), _CHUNK):
-            new = observations[start : start + _CHUNK]
-            if new != self._observations[start : start + _CHUNK]:
-                self._replace(space, start, new)
-        self._observations = observations
+        known = self._chunks
+        for number, chunk in enumerate(history.chunks):
+            before = known[number] if number < len(known) else ()
+            if chunk is not before:
+                self._replace(space, number * CHUNK, before, chunk)
+        self._chunks = history.chunks
 
-    def _replace(self, space: Space, start: int, observations: tuple[Observation, ...]) -> None:
-        for index, observation in enumerate(observations, start):
-            if index < len(self._keys):
-                before = self._observations[index]
+    def _replace(
+        self, space: Space, start: int, known: tuple[Observation, ...], observations: tuple[Observation, ...]
+    ) -> None:
+        for place, observation in enumerate(observations):
+            if place < len(known):
+                before = known[place]
                 if observation is before or observation.values == before.values:
                     continue
-                self._forget(self._keys[index])
-                self._keys[index] = self.key(space, observation.values)
+                self._forget(self._keys[start + place])
+                self._keys[start + place] = self.key(space, observation.values)
             else:
                 self._keys.append(self.key(space, observation.values))
-            self._counts[self._keys[index]] += 1
+            self._counts[self._keys[start + place]] += 1
 
     def _forget(self, key: str) -> None:
         self._counts[key] -= 1

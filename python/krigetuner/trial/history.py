@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, overload
 
 Value = bool | int | float | str
@@ -60,19 +61,29 @@ class Observation:
     assumed: tuple[str, ...] = ()
 
 
+CHUNK = 128
+"""How many observations a piece of a history holds."""
+
+
 class History(Sequence[Observation]):
     """The observations of a study in the order of their numbers, immutable.
 
-    Observations of trials that do not lie in the present space are not in it.
+    Observations of trials that do not lie in the present space are not in it. A history that was made from another by
+    `updated` shares the pieces that did not change, and is compared with it by them.
 
     Args:
         observations: in order of `number`.
         next_number: number of the next trial; default: one more than the last in `observations`, which is too small
             where later trials are left out.
+
+    Attributes:
+        chunks: the observations in pieces, all but the last of `CHUNK`.
     """
 
     def __init__(self, observations: Iterable[Observation] = (), next_number: int | None = None) -> None:
-        self._observations = tuple(observations)
+        everything = tuple(observations)
+        self.chunks = tuple(everything[i : i + CHUNK] for i in range(0, len(everything), CHUNK))
+        self._length = len(everything)
         self._next_number = next_number
         self._phases: dict[Phase, list[Observation]] = {}
 
@@ -81,10 +92,10 @@ class History(Sequence[Observation]):
         """The number of the next trial."""
         if self._next_number is not None:
             return self._next_number
-        return self._observations[-1].number + 1 if self._observations else 0
+        return self.chunks[-1][-1].number + 1 if self.chunks else 0
 
     def __len__(self) -> int:
-        return len(self._observations)
+        return self._length
 
     @overload
     def __getitem__(self, index: int) -> Observation: ...
@@ -93,40 +104,63 @@ class History(Sequence[Observation]):
     def __getitem__(self, index: slice) -> tuple[Observation, ...]: ...
 
     def __getitem__(self, index: int | slice) -> Observation | tuple[Observation, ...]:
-        return self._observations[index]
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        place = index + self._length if index < 0 else index
+        if not 0 <= place < self._length:
+            raise IndexError(f"history: expected an index below {self._length}, got {index}")
+        return self.chunks[place // CHUNK][place % CHUNK]
 
     def __iter__(self) -> Iterator[Observation]:
-        return iter(self._observations)
+        return chain.from_iterable(self.chunks)
 
     def in_phase(self, phase: Phase) -> list[Observation]:
         """The observations of one phase, in order."""
         if phase not in self._phases:
-            self._phases[phase] = [o for o in self._observations if o.phase == phase]
+            self._phases[phase] = [o for o in self if o.phase == phase]
         return list(self._phases[phase])
 
     def updated(self, observations: Iterable[Observation], next_number: int | None = None) -> History:
         """A history with these observations in the place of those of the same number, or added.
 
-        It costs what is new; the rest is copied, not looked at.
+        It costs what is new; the rest is shared. Only an observation that belongs between others costs all of them.
         """
-        rows = list(self._observations)
-        phases = {phase: list(members) for phase, members in self._phases.items()}
+        made = History((), next_number)
+        made.chunks, made._length = self.chunks, self._length
+        made._phases = {phase: list(members) for phase, members in self._phases.items()}
         for new in observations:
-            place = bisect_left(rows, new.number, key=_number)
-            if place < len(rows) and rows[place].number == new.number:
-                old = rows[place]
-                rows[place] = new
-                if old.phase in phases:
-                    del phases[old.phase][bisect_left(phases[old.phase], old.number, key=_number)]
-            else:
-                rows.insert(place, new)
-            if new.phase in phases:
-                members = phases[new.phase]
-                members.insert(bisect_left(members, new.number, key=_number), new)
-        made = History(rows, next_number)
-        made._phases = phases
+            made._take(new)
         return made
+
+    def _take(self, new: Observation) -> None:
+        """Puts an observation where it belongs; only while the history is being made."""
+        chunks = list(self.chunks)
+        which = bisect_left(chunks, new.number, key=_last_number)
+        place = bisect_left(chunks[which], new.number, key=_number) if which < len(chunks) else 0
+        if which == len(chunks):
+            full = not chunks or len(chunks[-1]) == CHUNK
+            chunks.append((new,)) if full else chunks.append((*chunks.pop(), new))
+            self._length += 1
+        elif chunks[which][place].number == new.number:
+            old = chunks[which][place]
+            chunks[which] = (*chunks[which][:place], new, *chunks[which][place + 1 :])
+            if old.phase in self._phases:
+                members = self._phases[old.phase]
+                del members[bisect_left(members, old.number, key=_number)]
+        else:
+            rows = list(self)
+            rows.insert(which * CHUNK + place, new)
+            chunks = list(History(rows).chunks)
+            self._length += 1
+        self.chunks = tuple(chunks)
+        if new.phase in self._phases:
+            members = self._phases[new.phase]
+            members.insert(bisect_left(members, new.number, key=_number), new)
 
 
 def _number(observation: Observation) -> int:
     return observation.number
+
+
+def _last_number(chunk: tuple[Observation, ...]) -> int:
+    return chunk[-1].number

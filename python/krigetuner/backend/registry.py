@@ -1,6 +1,7 @@
 """Which backend computes: the one named in code, else by KRIGETUNER_BACKEND, else the fastest that can be loaded.
 
-Nothing is tried before the first use.
+Left to itself ("auto") that is the C++ core, with a GPU for large problems where the CUDA core is built. Nothing is
+tried before the first use.
 """
 
 from __future__ import annotations
@@ -83,9 +84,9 @@ def _load(name: str) -> Backend:
 
 def _make(name: str) -> Backend:
     if name == "cuda":
-        raise BackendUnavailable(
-            "backend: expected one that this version has, got 'cuda', not built yet; use 'auto', 'cpp' or 'numpy'"
-        )
+        from krigetuner.backend.cuda_backend import CudaBackend
+
+        return cast(Backend, CudaBackend())
     if name == "cpp":
         from krigetuner.backend.cpp_backend import CppBackend
 
@@ -97,7 +98,7 @@ def _make(name: str) -> Backend:
 
 def _automatic() -> Backend:
     try:
-        return _load("cpp")
+        return _with_gpu(_load("cpp"))
     except BackendUnavailable as error:
         if not _State.warned:
             _State.warned = True
@@ -108,3 +109,24 @@ def _automatic() -> Backend:
                 stacklevel=3,
             )
         return _load("numpy")
+
+
+def _with_gpu(core: Backend) -> Backend:
+    """The C++ core, beside the GPU where the CUDA core is built; whether there is a GPU is seen at its first use."""
+    from krigetuner.backend import cuda_backend
+
+    if not cuda_backend.is_built():
+        return core
+    if "auto" not in _State.loaded:
+        from krigetuner.backend.choice import GpuForLarge
+        from krigetuner.backend.cuda_environment import crossover
+
+        _State.loaded["auto"] = cast(Backend, GpuForLarge(core, _gpu, crossover()))
+    return _State.loaded["auto"]
+
+
+def _gpu() -> Backend | None:
+    """The CUDA backend, or None where the driver shows no GPU."""
+    from krigetuner.backend.cuda_backend import load_extension
+
+    return get_backend("cuda") if load_extension().device_count() else None

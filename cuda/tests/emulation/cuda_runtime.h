@@ -49,4 +49,7 @@ T __shfl_xor_sync(unsigned mask, T value, int lanes) {
     return __shfl_sync(mask, value, krige_emulation::lane() ^ lanes);
 }
 
+inline int min(int a, int b) { return a < b ? a : b; }
+inline int max(int a, int b) { return a > b ? a : b; }
+
 #include "runtime_api.hpp"

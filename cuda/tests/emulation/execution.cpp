@@ -38,7 +38,7 @@ struct Thread {
 struct SharedArray {
     const void* key;
     std::size_t size;
-    std::unique_ptr<unsigned char[]> bytes;  // with a guard on each side
+    std::vector<unsigned char> bytes;  // with a guard on each side
 };
 
 // one multiprocessor, of one operating-system thread
@@ -71,16 +71,17 @@ class Processor {
     }
 
     void* shared(const void* key, std::size_t size) {
-        for (const SharedArray& array : shared_)
-            if (array.key == key) return array.bytes.get() + guard_size;
+        for (SharedArray& array : shared_)
+            if (array.key == key) return array.bytes.data() + guard_size;
         std::size_t total = size;
         for (const SharedArray& array : shared_) total += array.size;
         if (total > shared_limit) fail("a block with more than 48 KiB of shared memory");
-        SharedArray array{key, size, std::make_unique<unsigned char[]>(size + 2 * guard_size)};
-        std::fill_n(array.bytes.get(), size + 2 * guard_size, guard_byte);
-        std::fill_n(array.bytes.get() + guard_size, size, poison_byte);
+        SharedArray array{key, size, {}};
+        array.bytes.assign(guard_size, guard_byte);
+        array.bytes.resize(guard_size + size, poison_byte);
+        array.bytes.resize(size + 2 * guard_size, guard_byte);
         shared_.push_back(std::move(array));
-        return shared_.back().bytes.get() + guard_size;
+        return shared_.back().bytes.data() + guard_size;
     }
 
     Thread& of_warp(int lane) { return *threads_[warp_begin() + static_cast<std::size_t>(lane)]; }
@@ -157,7 +158,7 @@ class Processor {
 
     void check_guards() {
         for (const SharedArray& array : shared_) {
-            const unsigned char* bytes = array.bytes.get();
+            const unsigned char* bytes = array.bytes.data();
             for (std::size_t i = 0; i < guard_size; ++i)
                 if (bytes[i] != guard_byte || bytes[guard_size + array.size + i] != guard_byte)
                     return fail("a write beyond shared memory");

@@ -21,6 +21,7 @@ settings.register_profile(
     # contract classes are inherited: one law, several backends
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
+settings.register_profile("long", parent=settings.get_profile("fixed"), derandomize=False, max_examples=500)
 settings.load_profile("fixed")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -245,6 +245,12 @@ class SklearnTuner(BaseTuner):
         if self._saving is None:
             self._saved[trial_id] = files.untrusted_types(path)  # ours, so that this process reads them back
 
+    def _findings(self) -> Mapping[str, Any]:
+        return {"saved": dict(self._saved)} if self._saved else {}
+
+    def _learn(self, findings: Mapping[str, Any]) -> None:
+        self._saved.update(findings["saved"])
+
     def load_model(self, trial: Trial) -> Any:
         """The trial's model: in the process that searched fitted on all of the data, else as it was stored.
 

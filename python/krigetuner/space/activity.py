@@ -45,7 +45,7 @@ def parents_first(parameters: Sequence[HyperParameter]) -> list[int]:
 
 def meets(parameter: HyperParameter, values: Mapping[str, Any]) -> bool:
     """Whether the conditions of a parameter hold for these values."""
-    return all(c.is_active(values) for c in parameter.conditions)
+    return not parameter.conditions or all(c.is_active(values) for c in parameter.conditions)
 
 
 class Activity:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,12 @@ from krigetuner.tuners.trial import Trial, track, trial_of
 
 if TYPE_CHECKING:
     import pandas
+
+
+@functools.lru_cache(maxsize=64)
+def _takes_id(method: Callable[..., Any]) -> bool:
+    """Whether this `end_trial` has its old arguments."""
+    return "trial_id" in inspect.signature(method).parameters
 
 
 class Oracle(OracleStudy):
@@ -226,7 +233,7 @@ class Oracle(OracleStudy):
 
     def _conclude(self, trial: Trial) -> None:
         """Calls `end_trial`, which users' classes may have with its old arguments, or without a call of this one's."""
-        if "trial_id" in inspect.signature(self.end_trial).parameters:
+        if _takes_id(getattr(self.end_trial, "__func__", self.end_trial)):
             warnings.warn(
                 f"{type(self).__name__}.end_trial(trial_id, status): expected end_trial(trial); take the trial itself",
                 DeprecationWarning,

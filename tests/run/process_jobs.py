@@ -60,7 +60,7 @@ def interrupt_itself(context: Context) -> Outcome:
 
 
 def killed(context: Context) -> Outcome:
-    print("loading a terabyte")
+    sys.stdout.write("loading a terabyte\n")
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)
     return outcome()
@@ -113,7 +113,7 @@ def close_output(context: Context) -> Outcome:
 
 
 def talkative(context: Context) -> Outcome:
-    print("from Python")
+    sys.stdout.write("from Python\n")
     sys.stderr.write("an error\n")
     os.system("echo from a child")
     return outcome()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
+from tests.contracts.executor import ExecutorContract
 
 from krigetuner.run.executor import Executor
 from krigetuner.run.processes import ProcessExecutor
-from tests.contracts.executor import ExecutorContract
 
 
 class TestOneWorker(ExecutorContract):

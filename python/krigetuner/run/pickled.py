@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import sys
@@ -38,14 +39,24 @@ def pickled(value: Any, take: Take | None = None, name: str = "") -> bytes:
 
 def _dump(value: Any, stream: Any, take: Take | None) -> None:
     """Writes the pickle of a value to a stream."""
+    # without numpy there are no arrays
+    make = _pickler("numpy" in sys.modules and take is not None)
+    make(stream, protocol=5, buffer_callback=take).dump(value)
+
+
+@functools.cache
+def _pickler(arrays: bool) -> Any:
+    """The class that pickles; C code reads the table of a class only."""
     import cloudpickle
 
-    pickler = cloudpickle.Pickler(stream, protocol=5, buffer_callback=take)
-    numpy = sys.modules.get("numpy")  # without it there are no arrays
-    if numpy is not None and take is not None:
-        arrays = {numpy.ndarray: reduced_array, numpy.memmap: reduced_map}
-        pickler.dispatch_table = ChainMap(arrays, pickler.dispatch_table)
-    pickler.dump(value)
+    if not arrays:
+        return cloudpickle.Pickler
+    import numpy
+
+    table = {numpy.ndarray: reduced_array, numpy.memmap: reduced_map}
+    return type(
+        "Pickler", (cloudpickle.Pickler,), {"dispatch_table": ChainMap(table, cloudpickle.Pickler.dispatch_table)}
+    )
 
 
 class _Nowhere:

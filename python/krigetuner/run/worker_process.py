@@ -140,7 +140,7 @@ class WorkerProcess:
         """Runs one job and sends its final report."""
         self._say("loading")
         process = os.getpid()
-        with self._output(log):
+        with self._output(log, job.attempt):
             try:
                 if self._trouble is not None:
                     raise self._trouble
@@ -173,7 +173,7 @@ class WorkerProcess:
             return replace(report, kind="invalid") if report.kind == "interrupted" else report
 
     @contextmanager
-    def _output(self, log: str | None) -> Iterator[None]:
+    def _output(self, log: str | None, attempt: int) -> Iterator[None]:
         """Sends what is printed to a file of the trial, or to the worker's own, which begins anew."""
         try:
             target = self._scratch if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
@@ -184,6 +184,8 @@ class WorkerProcess:
             os.ftruncate(target, 0)
             os.lseek(target, 0, os.SEEK_SET)
         _direct(target)
+        if target != self._scratch and os.fstat(target).st_size:
+            os.write(target, f"--- attempt {attempt + 1} ---\n".encode())
         try:
             yield
         finally:

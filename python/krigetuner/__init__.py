@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from krigetuner import applications, compat, config, distribute, engine, errors, oracles, tuners, utils
     from krigetuner.errors import FailedTrialError, KrigeTunerWarning
+    from krigetuner.run.ray_executor import RayExecutor
     from krigetuner.space.parameter import HyperParameter
     from krigetuner.space.recorder import HyperParameters
     from krigetuner.trial.objective import Objective
@@ -42,6 +43,7 @@ __all__ = [
     "Objective",
     "Oracle",
     "RandomSearch",
+    "RayExecutor",
     "SklearnTuner",
     "Trial",
     "Tuner",
@@ -73,6 +75,7 @@ _MODULES = {
     "Objective": "trial.objective",
     "Oracle": "tuners.oracle",
     "RandomSearch": "tuners.classes",
+    "RayExecutor": "run.ray_executor",
     "SklearnTuner": "tuners.sklearn_tuner",
     "Trial": "tuners.trial",
     "Tuner": "tuners.tuner",

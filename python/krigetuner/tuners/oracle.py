@@ -128,7 +128,8 @@ class Oracle(OracleStudy):
         if status == TrialStatus.STOPPED:
             self.tuner_ids.discard(tuner_id)
             self.stop_reason = reason
-            self._ledger.stopped(reason)
+            if not self.ongoing_trials:
+                self._ledger.stopped(reason)
         return Trial(self.get_space, self._next_trial_id(), status, reason)
 
     def _next_trial_id(self) -> str:

@@ -48,6 +48,9 @@ class ProcessExecutor:
             the message of a failure only.
         divided: what each worker may use, instead of a division of this machine.
 
+    Attributes:
+        logs: as given; a search sets it to its project's directory where it is None.
+
     Raises:
         ValueError: an argument is out of range.
     """
@@ -65,7 +68,7 @@ class ProcessExecutor:
         check(workers, gpus_per_trial, cpus_per_trial)
         self._asked = (workers, gpus_per_trial, cpus_per_trial)
         self._isolate = isolate
-        self._logs = None if logs is None else Path(logs)
+        self.logs: str | Path | None = logs
         self._divided = divided
         self._owed: deque[Report] = deque()
         self._parcels: weakref.WeakKeyDictionary[Shared[Any], Parcel] = weakref.WeakKeyDictionary()
@@ -100,7 +103,7 @@ class ProcessExecutor:
             )
         packed_job = package(job)
         parcels = {key: self._parcel(value) for key, value in packed_job.shared.items()}
-        log = None if self._logs is None else trial_directory(self._logs, job.trial_id, create=True) / LOG
+        log = None if self.logs is None else trial_directory(Path(self.logs), job.trial_id, create=True) / LOG
         start = log.stat().st_size if log is not None and log.exists() else 0
         slot.task = Task(replace(job, run=packed_away), packed_job.run, parcels, log, start)
         self._crew.give(slot, self._limit(job))

@@ -6,12 +6,6 @@ namespace {
 
 using krige::radial;
 
-// keeps squared distances finite, as in cpp/src/kernel.cpp
-template <class T>
-constexpr T coordinate_limit = T(1e150);
-template <>
-constexpr float coordinate_limit<float> = 1e16f;
-
 template <class T>
 __global__ void place_kernel(Metric metric, const double* x, Points<T> out) {
     const index_t at = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -21,9 +15,10 @@ __global__ void place_kernel(Metric metric, const double* x, Points<T> out) {
     const int s = static_cast<int>(blockIdx.y);
     const Setting setting = setting_of(metric, s);
     double value = x[static_cast<index_t>(point) * metric.d + metric.order[place]];
-    if (place < setting.numeric) value *= setting.inverse[place];
-    constexpr auto limit = static_cast<double>(coordinate_limit<T>);
-    value = place < setting.numeric ? fmin(fmax(value, -limit), limit) : value;
+    if (place < setting.numeric) {
+        constexpr auto limit = static_cast<double>(coordinate_limit<T>);
+        value = fmin(fmax(value * fmin(setting.inverse[place], limit), -limit), limit);
+    }
     out.values[s * out.step + place * out.stride + point] = static_cast<T>(value);
 }
 

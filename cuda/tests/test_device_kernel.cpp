@@ -104,9 +104,9 @@ TEST_CASE("derivatives are those of the C++ core") {
 }
 
 TEST_CASE("distances without bound do not overflow") {
-    Problem p(5, 9, 2);
-    p.categorical.assign(2, 0);
-    p.lengthscales = {1e-300, 0.5};
+    Problem p(5, 9, 3);
+    p.lengthscales = {1e-300, 0.5, 1e-300};
+    for (std::size_t i = 0; i < 9; ++i) p.x[3 * i + 2] = static_cast<double>(i % 4);
     for (const auto family : families) {
         p.family = family;
         const DeviceMetric metric(p);

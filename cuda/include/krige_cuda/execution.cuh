@@ -24,7 +24,9 @@ void launch(cudaStream_t stream, dim3 grid, dim3 block, void (*kernel)(Parameter
     static_cast<void>(stream);
     krige_emulation::launch(grid, block, [&] { kernel(arguments...); });
 #else
-    kernel<<<grid, block, 0, stream> > >(arguments...);
+    // clang-format off
+    kernel<<<grid, block, 0, stream>>>(arguments...);
+    // clang-format on
 #endif
 }
 

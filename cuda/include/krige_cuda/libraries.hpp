@@ -56,6 +56,10 @@ struct Libraries {
 #undef KRIGE_MEMBER
     std::string blas;  // where each was found
     std::string solver;
+    // Bytes that cuBLAS is given for each verb: what it asks for on a GPU of compute capability 9.
+    // With a workspace of the caller's it takes none of its own, and two streams cannot meet in
+    // one.
+    index_t workspace = index_t{32} << 20;
 };
 
 // Loaded at the first call: those that are in the process already, else by name, else from the

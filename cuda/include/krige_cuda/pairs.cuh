@@ -16,6 +16,12 @@ constexpr int pair_tile = 64;
 constexpr int pair_threads = 256;
 constexpr int pair_chunk = 8;  // places in shared memory at a time
 
+// keeps squared distances finite, as in cpp/src/kernel.cpp
+template <class T>
+constexpr T coordinate_limit = T(1e150);
+template <>
+constexpr float coordinate_limit<float> = 1e16f;
+
 // a setting of the batch, as a kernel sees it
 struct Setting {
     int d;
@@ -119,7 +125,9 @@ struct PairTile {
                     differences(thread, p,
                                 [&](int i, int j, T delta) { u[i][j] += delta * delta; });
                 } else {
-                    const auto weight = static_cast<T>(setting.weight[first + p]);
+                    constexpr auto limit = static_cast<double>(coordinate_limit<T>);
+                    const auto weight =
+                        static_cast<T>(fmin(setting.weight[first + p], limit * limit));
                     differences(thread, p, [&](int i, int j, T delta) {
                         u[i][j] += delta == T(0) ? T(0) : weight;
                     });

@@ -98,8 +98,8 @@ class Loop:
 
     def _fill(self) -> Wait | Done | None:
         """Submits jobs until every slot is taken; else says why not."""
-        while len(self.running) < self._executor.capacity:
-            slot = min(set(range(self._executor.capacity)) - set(self.running.values()))
+        while len(self.running) < (capacity := self._executor.capacity):  # it may change at any moment
+            slot = min(set(range(capacity)) - set(self.running.values()))
             with self._interrupts.held():
                 answer = self._study.next_job(slot)
                 if not isinstance(answer, Job):

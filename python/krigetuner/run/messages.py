@@ -17,6 +17,9 @@ class Context(Protocol):
             execution: None where the code gives the trial's result itself (`Oracle.update_trial`).
         """
 
+    def tell(self, discovered: Mapping[str, Any]) -> None:
+        """Hands on what the code has found out while it goes on running; any thread may."""
+
     def should_stop(self) -> bool:
         """True when the trial should end early."""
 
@@ -67,13 +70,24 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Reported:
-    """Metrics of one step of a running trial; `execution` as in `Context.report`."""
+    """Metrics of one step of a running trial.
+
+    Attributes:
+        execution: as in `Context.report`.
+        discovered: as in `Outcome`; such a message has no metrics, and its step is -1.
+    """
 
     number: int
     attempt: int
     execution: int | None
     step: int
     metrics: Mapping[str, float]
+    discovered: Mapping[str, Any] | None = None
+
+
+def found_out(job: Job, discovered: Mapping[str, Any]) -> Reported:
+    """What `Context.tell` sends."""
+    return Reported(job.number, job.attempt, None, -1, {}, discovered)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from krigetuner.errors import TrialTaken
 from krigetuner.run.executor import failure
-from krigetuner.run.messages import Deliver, Failed, Finished, Job, Report, Reported
+from krigetuner.run.messages import Deliver, Failed, Finished, Job, Report, Reported, found_out
 
 
 class DirectContext:
@@ -31,6 +32,10 @@ class DirectContext:
             self.broken = error
             raise
         self.delivered += 1
+
+    def tell(self, discovered: Mapping[str, Any]) -> None:
+        """Delivers what the code has found out."""
+        self._deliver(found_out(self._job, discovered))
 
     def should_stop(self) -> bool:
         """True after `SequentialExecutor.stop` for this trial."""

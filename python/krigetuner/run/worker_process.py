@@ -22,7 +22,7 @@ from typing import Any
 
 from krigetuner.run.channel import Channel
 from krigetuner.run.executor import failure
-from krigetuner.run.messages import Failed, Finished, Job, Report, Reported
+from krigetuner.run.messages import Failed, Finished, Job, Report, Reported, found_out
 from krigetuner.run.parcels import unpacked
 from krigetuner.run.shared import Shared, hold
 
@@ -45,6 +45,10 @@ class WorkerContext:
         """Sends the metrics of one step."""
         report = Reported(self._job.number, self._job.attempt, execution, step, dict(metrics))
         self._channel.send(pickle.dumps((report, None)))
+
+    def tell(self, discovered: Mapping[str, Any]) -> None:
+        """Sends what the code has found out."""
+        self._channel.send(pickle.dumps((found_out(self._job, discovered), None)))
 
     def should_stop(self) -> bool:
         """True after `stop` for this trial."""

@@ -123,7 +123,7 @@ class BaseTuner:
         trial_timeout: float | None = None,
         isolate_trials: bool = False,
         gpus_per_trial: float | None = None,
-        cpus_per_trial: float | None = None,
+        cpus_per_trial: int | None = None,
         **fit_kwargs: Any,
     ) -> None:
         """Runs trials until the oracle stops; Ctrl-C and SIGTERM leave a search that can be resumed.

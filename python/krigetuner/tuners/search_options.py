@@ -37,14 +37,14 @@ class SearchOptions:
     trial_timeout: float | None = None
     isolate_trials: bool = False
     gpus_per_trial: float | None = None
-    cpus_per_trial: float | None = None
+    cpus_per_trial: int | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers != "auto":
             _check("workers", self.workers, 1, 'a whole number, or "auto"', whole=True)
         _check("trial_timeout", self.trial_timeout, 0, "seconds above 0; None lets trials run as long as they need")
         _check("gpus_per_trial", self.gpus_per_trial, 0, "a number of GPUs, such as 1, or 0.5 for two trials on one")
-        _check("cpus_per_trial", self.cpus_per_trial, 0, "a number of cores")
+        _check("cpus_per_trial", self.cpus_per_trial, 1, "a whole number of cores", whole=True)
         if self.trial_timeout == 0:
             raise ValueError("trial_timeout: expected seconds above 0, got 0; leave it out to let trials run")
         if not isinstance(self.isolate_trials, bool):

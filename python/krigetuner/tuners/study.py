@@ -155,6 +155,8 @@ class TunerStudy:
         """Records the metrics of a step; those of `update_trial` go to the oracle's, whose answer may be to stop."""
         oracle, trial = self._tuner.oracle, self._running[report.number][1]
         told: Any = None
+        if report.discovered is not None:
+            return self._take_space(trial, report.discovered)
         if report.execution is not None:
             oracle.report(trial.trial_id, report.step, report.metrics, report.execution)
         elif report.number not in self._faults:
@@ -166,6 +168,14 @@ class TunerStudy:
                 self._faults[report.number] = error
         self._board.reported(trial.trial_id, report.step, report.metrics)
         return report.number in self._faults or TrialStatus.STOPPED in (told, getattr(told, "status", None))
+
+    def _take_space(self, trial: Trial, discovered: Mapping[str, Any]) -> bool:
+        """Takes over what a trial has asked for so far; what is not allowed is judged when it has ended."""
+        oracle = self._tuner.oracle
+        if "hyperparameters" in discovered and oracle.allow_new_entries:
+            trial.hyperparameters = space_of(discovered["hyperparameters"])
+            oracle.update_space(trial.hyperparameters)
+        return False
 
     def _take_in(self, trial: Trial, discovered: Mapping[str, Any]) -> None:
         """Takes over what a run in another process has found out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.travelling_oracle import TravellingOracle
 from krigetuner.tuners.trial import Trial
 from krigetuner.tuners.wire_forms import space_data
+
+GLANCE = 0.25
+"""Seconds between looks at what a trial has asked for."""
 
 
 class Runner(Protocol):
@@ -82,16 +86,14 @@ class TrialRun:
             return self._run(errand, channel)
         trial = self._trial
         oracle.run_here(trial, channel)
-        space, values = list(trial.hyperparameters.space), dict(trial.hyperparameters.values)
-        with _noted_warnings() as warned:
+        finds = Finds(trial.hyperparameters)
+        with _noted_warnings() as warned, _told_meanwhile(finds, trial, channel, not oracle._definitions.whole):
             try:
                 outcome = self._run(errand, channel)
             finally:
-                found: dict[str, Any] = {}
-                if _changed(trial.hyperparameters, space, values):
-                    found["hyperparameters"] = space_data(trial.hyperparameters)
-                found |= {"space": [space_data(hp) for hp in oracle.told], "warnings": warned}
-                found |= {"tuner": dict(errand.tuner._findings())}
+                found = {**finds.among(trial.hyperparameters), "warnings": warned}
+                found["space"] = [space_data(hp) for hp in oracle.told]
+                found["tuner"] = dict(errand.tuner._findings())
                 self.discovered = {name: value for name, value in found.items() if value} or None
         return replace(outcome, discovered=self.discovered)
 
@@ -139,11 +141,43 @@ def _last_update(trial: Trial, name: str) -> tuple[int, Any]:
     return len(history), [(o.step, list(o.value)) for o in history[-1:]]
 
 
-def _changed(hyperparameters: HyperParameters, space: list[Any], values: Mapping[str, Any]) -> bool:
-    """Whether code has asked for more than was known, or has set other values."""
-    now = hyperparameters.space
-    same = len(now) == len(space) and all(a is b for a, b in zip(now, space, strict=True))
-    return not same or hyperparameters.values != values
+class Finds:
+    """Tells whether code has asked for more hyperparameters than were known, or has set other values."""
+
+    def __init__(self, hyperparameters: HyperParameters) -> None:
+        self._space, self._values = list(hyperparameters.space), dict(hyperparameters.values)
+
+    def among(self, hyperparameters: HyperParameters) -> dict[str, Any]:
+        """All of them by "hyperparameters", where there is something new."""
+        now = hyperparameters.space
+        same = len(now) == len(self._space) and all(a is b for a, b in zip(now, self._space, strict=True))
+        changed = not same or hyperparameters.values != self._values
+        return {"hyperparameters": space_data(hyperparameters)} if changed else {}
+
+
+@contextmanager
+def _told_meanwhile(finds: Finds, trial: Trial, channel: Context, wanted: bool) -> Iterator[None]:
+    """Tells what a trial asks for while it runs, so that others need not wait for its end to know the space."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        told = before = len(trial.hyperparameters.space)
+        while not ended.wait(GLANCE):
+            known = len(trial.hyperparameters.space)
+            if known == before != told:  # the code asks for no more at present
+                told = known
+                channel.tell(finds.among(trial.hyperparameters))
+            before = known
+
+    watcher = threading.Thread(target=watch, name="krigetuner-finds", daemon=True)
+    if wanted:
+        watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if wanted:
+            watcher.join()
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A seeded campaign of faults against a search: kills and full disks at random moments, then an audit of the ledger.
 
-    python -m tests.faults.campaign --crew alone|chief|processes --oracle bayesian --faults 200 --seed 1
+    python -m tests.faults.campaign --crew alone|chief|processes --oracle bayesian --faults 200 --seed 1 [--postgresql]
 
 The search has no end while faults go on; then it is ended, started once more, and has to end by itself. The audit is
 tests/faults/campaign_ledger.py: every finished trial there exactly once, every acknowledged epoch there, no trial lost,
@@ -10,6 +10,7 @@ none begun again after its end, and every suggestion the one that the algorithm 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import resource
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import psutil
 from tests.faults import campaign_ledger as ledger
+from tests.postgresql import Server
 
 from krigetuner.store.database import DatabaseStore
 
@@ -45,11 +47,14 @@ class Crew:
         kind: "alone", "chief" (a chief and workers) or "processes" (`search(workers=...)`).
         folder: where the project and the diaries lie.
         oracle: its short name.
-        storage: a database URL, None for the file in the project.
+        server: that keeps the study, None for the file in the project.
     """
 
-    def __init__(self, kind: str, folder: Path, oracle: str, storage: str | None = None) -> None:
-        self.kind, self.folder, self.oracle, self.storage = kind, folder, oracle, storage
+    def __init__(self, kind: str, folder: Path, oracle: str, server: Server | None = None) -> None:
+        self.kind, self.folder, self.oracle, self.server = kind, folder, oracle, server
+        self.storage = None if server is None else server.create(f"campaign_{folder.name.lower()}")
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
         self.names = ["chief", *(f"w{i}" for i in range(WORKERS))] if kind == "chief" else ["conductor"]
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self.diary = ledger.Diary()
@@ -74,6 +79,7 @@ class Crew:
             if process is not None and process.poll() is None:
                 continue
             environment = {**os.environ, "KRIGETUNER_WORKER_TIMEOUT": "2", "OMP_NUM_THREADS": "1"}
+            environment["TMPDIR"] = str(self.temporary)
             if self.kind == "chief":
                 environment |= {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(self.port)}
                 environment |= {"KERASTUNER_TUNER_ID": name, "KRIGETUNER_TOKEN": "a secret"}
@@ -89,7 +95,7 @@ class Crew:
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(number)
         process.wait(PATIENCE)
-        _, left = psutil.wait_procs(children, timeout=PATIENCE)
+        _, left = psutil.wait_procs(children, timeout=PATIENCE / 4)
         if left:
             raise Hangs(f"the death of {name} left {left} behind")
 
@@ -155,7 +161,8 @@ class Faults:
         self.kinds: dict[str, tuple[float, Callable[[], bool]]] = {
             "conductor killed": (1.0, self.kill_conductor),
             "conductor terminated": (0.15, self.terminate_conductor),
-            "disk full": (0.2 if crew.storage is None else 0.0, self.fill_disk),
+            "disk full": (0.2 if crew.server is None else 0.0, self.fill_disk),
+            "server killed": (0.0 if crew.server is None else 0.7, self.kill_server),
             "worker killed": (0.0 if crew.kind == "alone" else 1.5, self.kill_worker),
             "everything killed": (0.0 if crew.kind == "alone" else 0.2, self.kill_everything),
         }
@@ -193,6 +200,15 @@ class Faults:
             os.kill(pid, signal.SIGKILL)
         for name in self.crew.names:
             self.crew.kill(name)
+        return True
+
+    def kill_server(self) -> bool:
+        """The database server dies and comes back a little later; the search waits for it."""
+        if self.crew.server is not None:
+            self.crew.server.kill()
+            time.sleep(self.chance.uniform(0.0, 1.0))
+            self.crew.server.start("fsync=off")
+            self.crew.progress(3)
         return True
 
     def fill_disk(self) -> bool:
@@ -234,7 +250,7 @@ def run(crew: Crew, faults: int, seed: int, every: int = 1) -> tuple[Counter[str
 
 def read(crew: Crew) -> tuple[ledger.Numbered, ledger.StudyState]:
     """The record of a search that does not run."""
-    store = DatabaseStore(crew.storage or crew.database, read_only=True)
+    store = DatabaseStore(crew.storage or crew.database, "search" if crew.storage else "study", read_only=True)
     try:
         return list(store.read()), store.state()
     finally:
@@ -246,6 +262,7 @@ def audit(crew: Crew, every: int = 1) -> list[str]:
     events, state = read(crew)
     crew.diary.refresh(crew.folder / "diary")
     return [
+        *(f"{path.name} was left behind" for path in crew.temporary.iterdir()),
         *ledger.record_problems(events, state),
         *ledger.result_problems(events, state, continued=crew.kind == "chief"),
         *ledger.diary_problems(crew.diary, events, synchronous=crew.kind == "alone"),
@@ -260,9 +277,15 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=1, help="replay one suggestion in so many")
+    parser.add_argument("--postgresql", action="store_true", help="keep the study there, and kill the server too")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        crew, began = Crew(asked.crew, Path(folder), asked.oracle), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        server = None
+        if asked.postgresql:
+            server = Server()
+            stack.callback(server.remove)
+            server.start("fsync=off")
+        crew, began = Crew(asked.crew, Path(folder), asked.oracle, server), time.monotonic()
         done, problems = run(crew, asked.faults, asked.seed, asked.every)
         events, state = read(crew)
         said = ", ".join(f"{kind}: {count}" for kind, count in sorted(done.items()))

@@ -20,11 +20,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import krigetuner as kt
 
 EPOCHS = 3
 NAP = 0.004
 SEED = 7
+DATA = np.arange(20_000.0)
+"""What every trial is given; large enough to be shared as a file."""
 
 
 def hyperparameters() -> kt.HyperParameters:
@@ -78,7 +82,9 @@ class Script(kt.BaseTuner):
         os.write(handle, f"{time.monotonic_ns()} {line}\n".encode())
         os.close(handle)
 
-    def run_trial(self, trial: Any, *_: Any, **__: Any) -> float:
+    def run_trial(self, trial: Any, data: Any, **_: Any) -> float:
+        if data[-1] != len(data) - 1:
+            raise kt.errors.FatalValueError("the data are not those that search() was given")
         hp, name = trial.hyperparameters, f"{trial.trial_id} {trial.attempt}"
         hp.Int("bumps", 1, 5, parent_name="kind", parent_values=["bumpy"])
         values = {key: value for key, value in hp.values.items() if not key.startswith("tuner/")}
@@ -106,7 +112,7 @@ def main(directory: str, oracle: str, max_trials: str, workers: str, storage: st
     made = make_oracle(oracle, int(max_trials), storage=storage)
     tuner = Script(made, directory=directory, project_name="search")
     options: dict[str, Any] = {"workers": int(workers)} if int(workers) else {}
-    tuner.search(verbose=0, **options)
+    tuner.search(DATA, verbose=0, **options)
 
 
 if __name__ == "__main__":

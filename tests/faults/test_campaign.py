@@ -1,6 +1,7 @@
 """Short fault campaigns, and that the audit of a campaign sees what it is there to see.
 
-The long version: `python -m tests.faults.campaign --crew alone --faults 200`, the same for chief and processes.
+The long version: `python -m tests.faults.campaign --crew processes --faults 200`, the same for the other crews, and
+with --postgresql.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.faults import campaign, campaign_ledger
+from tests.postgresql import Server
 
 from krigetuner.store import events as e
 from krigetuner.store.replay import fold
@@ -20,10 +22,19 @@ Events = list[tuple[int, e.Event]]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("crew", "oracle", "faults"), [("alone", "bayesian", 5), ("chief", "hyperband", 4)])
+@pytest.mark.parametrize(
+    ("crew", "oracle", "faults"), [("alone", "bayesian", 5), ("chief", "hyperband", 4), ("processes", "bayesian", 5)]
+)
 def test_a_campaign_leaves_nothing_to_complain_of(tmp_path: Path, crew: str, oracle: str, faults: int) -> None:
     done, problems = campaign.run(campaign.Crew(crew, tmp_path, oracle), faults, seed=5)
     assert sum(done.values()) == faults
+    assert problems == []
+
+
+@pytest.mark.slow
+def test_a_campaign_against_a_database_server(tmp_path: Path, postgresql: Server) -> None:
+    done, problems = campaign.run(campaign.Crew("processes", tmp_path, "random", postgresql), 4, seed=4)
+    assert done["server killed"]
     assert problems == []
 
 

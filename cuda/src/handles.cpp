@@ -5,14 +5,6 @@
 #include "krige_cuda/libraries.hpp"
 
 namespace krige_cuda {
-namespace {
-
-// what cuBLAS asks for on a GPU of compute capability 9; with a workspace of the caller it takes
-// none of its own, and two streams cannot meet in one
-constexpr index_t blas_workspace = index_t{32} << 20;
-
-}  // namespace
-
 struct Handles::Pair {
     BlasHandle blas = nullptr;
     SolverHandle solver = nullptr;
@@ -36,7 +28,7 @@ IdleHandles& idle() {
 Handles::Handles(const Stream& stream)
     : pair_(std::make_unique<Pair>()),
       device_(stream.device()),
-      workspace_(blas_workspace, stream) {
+      workspace_(libraries().workspace, stream) {
     const Libraries& library = libraries();
     {
         IdleHandles& rest = idle();
@@ -53,9 +45,9 @@ Handles::Handles(const Stream& stream)
         check_library(library.cusolverDnCreate(&pair_->solver), "cusolverDnCreate");
     }
     check_library(library.cublasSetStream_v2(pair_->blas, stream.get()), "cublasSetStream");
-    check_library(
-        library.cublasSetWorkspace_v2(pair_->blas, workspace_.data(), std::size_t{blas_workspace}),
-        "cublasSetWorkspace");
+    check_library(library.cublasSetWorkspace_v2(pair_->blas, workspace_.data(),
+                                                static_cast<std::size_t>(library.workspace)),
+                  "cublasSetWorkspace");
     check_library(library.cusolverDnSetStream(pair_->solver, stream.get()), "cusolverDnSetStream");
 }
 

@@ -133,6 +133,7 @@ int dpotri(SolverHandle, int fill, int n, double* a, int lda, double* workspace,
 Libraries table() {
     Libraries out;
     out.blas = out.solver = "emulation";
+    out.workspace = 256;
     out.cublasCreate_v2 = create_blas;
     out.cublasSetStream_v2 = set_blas_stream;
     out.cublasSetWorkspace_v2 = set_workspace;

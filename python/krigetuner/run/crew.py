@@ -124,43 +124,36 @@ class Crew:
         with suppress(OSError):
             worker.end()
 
-    def look(self, wait: float) -> list[tuple[Worker, list[bytes], bool]]:
-        """Waits until a worker says something or dies.
-
-        Args:
-            wait: seconds, at most.
-
-        Returns:
-            For each worker with news: itself, its messages, and whether it is dead; then it is not told of again.
-        """
+    def wait(self, seconds: float) -> list[Worker]:
+        """Waits until workers say something or die, or have not done what they were asked to; which ones."""
         if self._selector is None:
             return []
         now = time.monotonic()
-        longest = min(wait, self._next_deadline() - now, math.inf if self._watched() else PULSE)
+        longest = min(seconds, self._next_deadline() - now, math.inf if self._watched() else PULSE)
         ready = self._selector.select(None if longest == math.inf else max(longest, 0.0))
-        self._end_overdue(time.monotonic())
         heard = dict.fromkeys(key.data for key, _ in ready)
         if not self._watched():
             heard |= dict.fromkeys(worker for worker in self._alive if worker.dead())
-        return [self._news(worker) for worker in heard]
+        return list(heard)
 
     def _watched(self) -> bool:
         """Whether the system tells when a process has died."""
         return all(worker.watch is not None for worker in self._alive)
 
-    def _news(self, worker: Worker) -> tuple[Worker, list[bytes], bool]:
+    def news(self, worker: Worker) -> tuple[list[bytes], bool]:
+        """What a worker has said, and whether it is dead; then it is not waited for any more."""
         dead = worker.dead()
         if dead:
             worker.signal(signal.SIGKILL)  # its children, one of which might go on sending
             messages = worker.channel.receive(pieces=10**6)
             self._forget(worker)
-            return worker, messages, True
+            return messages, True
         messages = worker.channel.receive()
         if worker.channel.ended:  # it ends, or the trial's code has closed it and nobody can reach the process
             self._unregister(worker.channel)
             if worker.leaving is None:
                 worker.signal(signal.SIGKILL)
-        return worker, messages, False
+        return messages, False
 
     def _forget(self, worker: Worker) -> None:
         del self._alive[worker]
@@ -178,8 +171,9 @@ class Crew:
         leaving = (worker.leaving for worker in self._alive if worker.leaving is not None)
         return min(*tasks, *leaving, math.inf, math.inf)
 
-    def _end_overdue(self, now: float) -> None:
+    def end_overdue(self) -> None:
         """Asks processes whose job takes too long to end, and kills those that were asked in vain."""
+        now = time.monotonic()
         for slot in self.slots:
             task, worker = slot.task, slot.worker
             if task is not None and worker is not None and not task.overdue and task.deadline <= now:
@@ -198,12 +192,15 @@ class Crew:
                 if worker.busy:
                     worker.leaving = time.monotonic() + GRACE
                     worker.signal(signal.SIGTERM)
+                elif not worker.used:
+                    worker.signal(signal.SIGKILL)
                 elif worker.leaving is None:
                     self._dismiss(worker)
             while self._alive:
-                for worker, _, dead in self.look(GRACE):
-                    if dead:
+                for worker in self.wait(GRACE):
+                    if self.news(worker)[1]:
                         worker.bury()
+                self.end_overdue()
         finally:
             for worker in list(self._alive):
                 worker.signal(signal.SIGKILL)
@@ -211,7 +208,7 @@ class Crew:
                 self._forget(worker)
                 worker.bury()
             for slot in self.slots:
-                slot.worker = slot.spare = None
+                slot.worker = slot.spare = slot.task = slot.final = None
             if self._selector is not None:
                 self._selector.close()
                 self._selector = None

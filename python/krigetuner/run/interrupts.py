@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -21,8 +22,11 @@ class Interrupts:
         self._former: dict[int, Any] = {}
         self._depth = 0
         self._pending = False
+        self._outer: Interrupts | None = None
 
     def __enter__(self) -> Interrupts:
+        self._outer = _present.get()
+        _present.set(self)
         if threading.current_thread() is threading.main_thread():
             plain = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
             for number, default in plain.items():
@@ -36,6 +40,7 @@ class Interrupts:
         for number, handler in self._former.items():
             signal.signal(number, handler)
         self._former.clear()
+        _present.set(self._outer)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._depth and not self._pending:
@@ -54,3 +59,12 @@ class Interrupts:
         if self._pending and not self._depth:
             self._pending = False
             raise KeyboardInterrupt
+
+
+_present: ContextVar[Interrupts | None] = ContextVar("krigetuner_interrupts", default=None)
+
+
+def uninterrupted() -> AbstractContextManager[None]:
+    """Keeps the interrupts of the search that runs in this thread waiting until the block has ended."""
+    present = _present.get()
+    return nullcontext() if present is None else present.held()

@@ -7,12 +7,14 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from krigetuner.run.crew import Crew, Slot
+from krigetuner.run.interrupts import uninterrupted
 from krigetuner.run.messages import Deliver, Failed, Job, Report, Reported
 from krigetuner.run.parcels import Parcel, package, packed
 from krigetuner.run.postmortem import cause, last_lines_of
@@ -136,17 +138,21 @@ class ProcessExecutor:
             if count or not busy or time.monotonic() >= end:
                 break
         for _ in range(count):
-            deliver(self._owed.popleft())
+            with uninterrupted():
+                deliver(self._owed.popleft())
         return count
 
     def _look(self, wait: float) -> None:
-        """Takes in what workers have said and how they ended."""
-        for worker, messages, dead in self._crew.look(wait):
-            slot = self._crew.slots[worker.slot]
-            for message in messages:
-                self._hear(slot, worker, message)
-            if dead:
-                self._mourn(slot, worker)
+        """Takes in what workers have said and how they ended; what an interrupt leaves is there the next time."""
+        for worker in self._crew.wait(wait):
+            with uninterrupted():
+                slot = self._crew.slots[worker.slot]
+                messages, dead = self._crew.news(worker)
+                for message in messages:
+                    self._hear(slot, worker, message)
+                if dead:
+                    self._mourn(slot, worker)
+        self._crew.end_overdue()
 
     def _hear(self, slot: Slot, worker: Worker, message: bytes) -> None:
         """Takes in one message."""
@@ -220,7 +226,8 @@ class ProcessExecutor:
         """Asks the job of that trial to end early; any thread may ask."""
         for slot in self._crew.slots:
             if slot.task is not None and slot.worker is not None and slot.task.job.number == number:
-                slot.worker.stop(slot.task.job)
+                with suppress(OSError):  # it has just died
+                    slot.worker.stop(slot.task.job)
 
     def close(self) -> None:
         """Ends every process; a second interrupt meanwhile kills them. Afterwards jobs may be submitted again."""

@@ -74,6 +74,7 @@ class Worker:
         scratch: the file of its output while no trial's takes it.
         ready: whether it has started.
         busy: whether it has a job.
+        used: whether it has or had one.
         holds: the keys of the shared values that it has.
         leaving: clock reading at which it is killed, if it does not end by itself; None while it is wanted.
     """
@@ -86,6 +87,7 @@ class Worker:
     scratch: Descriptor
     ready: bool = False
     busy: bool = False
+    used: bool = False
     holds: set[str] = field(default_factory=set)
     leaving: float | None = None
 
@@ -95,7 +97,7 @@ class Worker:
         Raises:
             OSError: the worker is dead.
         """
-        self.busy = True
+        self.busy = self.used = True
         files: list[Descriptor] = []
         run = _sent(task.run, files)
         shared = self._told(task.shared, files)

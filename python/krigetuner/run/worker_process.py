@@ -14,6 +14,7 @@ import select
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -74,13 +75,25 @@ class WorkerProcess:
 
     def listen(self) -> None:
         """Takes orders until the conductor says "end"; when it has died, ends this process and its children."""
+        try:
+            asked = self._take_orders()
+        except BaseException:
+            sys.stderr.write(traceback.format_exc())
+            asked = False
+        if asked:
+            self._orders.put(None)
+        else:
+            os.killpg(0, signal.SIGKILL)
+
+    def _take_orders(self) -> bool:
+        """Whether the conductor has said "end"."""
         files: list[int] = []
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         while not self._channel.ended:
             if not poll.poll(LOOK * 1000):
                 if os.getppid() != self._parent:
-                    break
+                    return False
                 continue
             messages, received = self._channel.wait()
             files += received
@@ -88,11 +101,10 @@ class WorkerProcess:
                 if kind == "stop":
                     self._stopped.add(rest[0])
                 elif kind == "end":
-                    self._orders.put(None)
-                    return
+                    return True
                 else:
                     self._orders.put((kind, *rest, [files.pop(0) for _ in range(rest[-1])]))
-        os.killpg(0, signal.SIGKILL)
+        return False
 
     def work(self) -> None:
         """Runs one job after the other."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import pickle
@@ -22,12 +23,18 @@ from krigetuner.run.messages import Context, Job, Outcome
 from krigetuner.run.parcels import Descriptor, Parcel
 from krigetuner.run.resources import Share
 
-BEGIN = (
-    "import os, sys; channel, lifeline, parent, cores, *argv = sys.argv[1:]; count = int(argv.pop(0)); "
-    "sys.path[:], sys.argv[:] = argv[:count], argv[count:]; "
-    "cores and os.sched_setaffinity(0, map(int, cores.split(','))); "
-    "from krigetuner.run.worker_process import main; main(int(channel), int(lifeline), int(parent))"
-)
+PLACE = "KRIGETUNER_WORKER"
+"""The variable that tells a worker where it is; it is gone before anybody else's code runs."""
+
+BEGIN = f"""
+import json, os, sys
+place = json.loads(os.environ.pop("{PLACE}"))
+sys.path[:], sys.argv[:] = place["path"], place["argv"]
+if place["cores"]:
+    os.sched_setaffinity(0, place["cores"])
+from krigetuner.run.worker_process import main
+main(place["channel"], place["lifeline"], place["parent"])
+"""
 """What a worker's interpreter runs: before anything else is imported, it finds what this process finds."""
 
 
@@ -188,13 +195,13 @@ def start(share: Share, slot: int) -> Worker:
         undo = stack.enter_context(ExitStack())
         undo.callback(ours.close)
         process = subprocess.Popen(
-            _command(theirs.fileno(), alive.number, share),
+            _command(),
             stdin=subprocess.DEVNULL,
             stdout=output.fileno(),
             stderr=subprocess.STDOUT,
             pass_fds=(theirs.fileno(), alive.number),
             start_new_session=True,
-            env={**os.environ, **share.environment},
+            env={**os.environ, **share.environment, PLACE: _place(theirs.fileno(), alive.number, share)},
         )
         watch = Descriptor(os.pidfd_open(process.pid)) if hasattr(os, "pidfd_open") else None
         scratch = Descriptor(os.dup(output.fileno()))
@@ -203,10 +210,20 @@ def start(share: Share, slot: int) -> Worker:
     return started
 
 
-def _command(channel: int, lifeline: int, share: Share) -> list[str]:
-    """The command of a worker: this interpreter with its flags, and what it needs to know before it imports."""
+def _command() -> list[str]:
+    """The command of a worker: this interpreter with its flags; the last word is for those who list processes."""
     flags: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
-    cores = ",".join(map(str, share.cores)) if hasattr(os, "sched_setaffinity") else ""
-    path = [entry for entry in sys.path if isinstance(entry, str)]
-    numbers = [str(n) for n in (channel, lifeline, os.getpid())]
-    return [sys.executable, *flags, "-c", BEGIN, *numbers, cores, str(len(path)), *path, *sys.argv]
+    return [sys.executable, *flags, "-c", BEGIN, f"krigetuner-worker-of-{os.getpid()}"]
+
+
+def _place(channel: int, lifeline: int, share: Share) -> str:
+    """What a worker must know before it imports anything."""
+    place = {
+        "channel": channel,
+        "lifeline": lifeline,
+        "parent": os.getpid(),
+        "path": [entry for entry in sys.path if isinstance(entry, str)],
+        "argv": sys.argv,
+        "cores": share.cores if hasattr(os, "sched_setaffinity") else (),
+    }
+    return json.dumps(place)

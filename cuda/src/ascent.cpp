@@ -38,7 +38,8 @@ struct Fitted::Climb {
           results(most * (3 + fitted.d()), fitted.stream_),
           workspace(posterior_gradient_size(static_cast<int>(most), fitted.n_,
                                             static_cast<int>(fitted.d())),
-                    fitted.stream_) {
+                    fitted.stream_),
+          partial(multiply_inverse_size(fitted.n_, static_cast<int>(most)), fitted.stream_) {
         self.invert(session);
     }
 
@@ -67,12 +68,12 @@ struct Fitted::Climb {
         double* slopes = results.data() + index_t{3} * m;
         kernel_panel(session.id(), metric, candidates.view(), self.points_.view(), kernel);
         check_launch("kernel_panel");
-        multiply_inverse(session.id(), inverse, self.n_, kernel, m, false, solved);
+        multiply_inverse(session.id(), inverse, self.n_, kernel, m, false, partial.data(), solved);
         check_launch("multiply_inverse");
         posterior_score<double>(session.id(), metric, acquisition, solved, m, self.n_,
                                 self.z_.data(), results.data(), by_mean, by_solved);
         check_launch("posterior_score");
-        multiply_inverse(session.id(), inverse, self.n_, solved, m, true, kernel);
+        multiply_inverse(session.id(), inverse, self.n_, solved, m, true, partial.data(), kernel);
         check_launch("multiply_inverse");
         posterior_gradient(session.id(), metric, candidates.view(), self.points_.view(), kernel,
                            self.alpha_.data(), by_mean, by_solved, workspace.data(), slopes);
@@ -85,9 +86,10 @@ struct Fitted::Climb {
     const Fitted& self;
     Acquisition acquisition;
     Session session;
-    DeviceArray<double> panel;    // kernel rows, then their solutions
-    DeviceArray<double> results;  // value, by_mean, by_solved (m), then gradient (m, d)
-    DeviceArray<double> workspace;
+    DeviceArray<double> panel;      // kernel rows, then their solutions
+    DeviceArray<double> results;    // value, by_mean, by_solved (m), then gradient (m, d)
+    DeviceArray<double> workspace;  // of the gradient
+    DeviceArray<double> partial;    // sums of multiply_inverse
 };
 
 void Fitted::ascend(const Acquisition& acquisition, ConstMatrix lower, ConstMatrix upper,

@@ -202,6 +202,56 @@ __global__ void narrow_kernel(const double* in, index_t count, float* out) {
     if (at < count) out[at] = static_cast<float>(in[at]);
 }
 
+// out (m, n) := the sum of partial (splits, m, n) over the splits
+__global__ void split_sum_kernel(int n, int m, int splits, const double* partial,
+                                 Matrices<double> out) {
+    const auto c = static_cast<index_t>(blockIdx.x);
+    const int i = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x);
+    if (i >= n) return;
+    double sum = 0.0;
+    for (int split = 0; split < splits; ++split) sum += partial[(split * index_t{m} + c) * n + i];
+    out.data[c * out.stride + i] = sum;
+}
+
+// enough blocks that the largest device reads L^-1 with all of its bandwidth (half of them have
+// nothing to do above the diagonal), and the same on every device: the order of the sums depends on
+// it
+constexpr int split_blocks = 2048;
+
+int inner_splits(int n, int row_tiles) {
+    const int wanted =
+        ceiling_divide(split_blocks, index_t{row_tiles} * ceiling_divide(n, block_size));
+    const int most = ceiling_divide(n, 2 * block_size);
+    return wanted < most ? wanted : most;
+}
+
+template <int tile_rows>
+void multiply_rows(cudaStream_t stream, const Matrices<const double>& l_inverse, int n,
+                   const Matrices<const double>& in, int m, bool transposed, double* workspace,
+                   const Matrices<double>& out) {
+    const int splits = inner_splits(n, ceiling_divide(m, tile_rows));
+    Product product{};
+    product.a = {in.data, in.stride, in.step};
+    product.b = {l_inverse.data, l_inverse.stride, l_inverse.step, true};
+    product.c = workspace;
+    product.stride = n;
+    product.step = static_cast<index_t>(m) * n;
+    product.rows = m;
+    product.cols = n;
+    product.inner_end = n;
+    product.split = ceiling_divide(ceiling_divide(n, splits), product_depth) * product_depth;
+    if (transposed) {
+        product.from_col = true;
+        multiply<tile_rows, true, false>(stream, product, splits);
+    } else {
+        product.to_col = true;
+        multiply<tile_rows, true, true>(stream, product, splits);
+    }
+    const dim3 grid(m, ceiling_divide(n, 256));
+    launch(stream, grid, 256, split_sum_kernel, n, m, splits, static_cast<const double*>(workspace),
+           out);
+}
+
 index_t inverses_step(int n) {
     return static_cast<index_t>(ceiling_divide(n, block_size)) * block_size * block_size;
 }
@@ -228,7 +278,7 @@ void factor(cudaStream_t stream, Matrices<double> a, int n, int* failed, double*
             update.lower_only = true;
             update.add = true;
             update.sign = -1.0;
-            multiply<true, true>(stream, update, a.batch);
+            multiply<block_size, true, true>(stream, update, a.batch);
         }
         launch(stream, a.batch, block_threads, factor_block_kernel, a, n, begin, failed, inverse,
                step);
@@ -244,8 +294,7 @@ void factor(cudaStream_t stream, Matrices<double> a, int n, int* failed, double*
         panel.rows = below;
         panel.cols = block_size;
         panel.inner_end = block_size;
-        panel.sign = 1.0;
-        multiply<true, true>(stream, panel, a.batch);
+        multiply<block_size, true, true>(stream, panel, a.batch);
     }
 }
 
@@ -277,8 +326,7 @@ void invert_factor(cudaStream_t stream, Matrices<double> l, int n, const double*
         left.cols = begin;
         left.inner_end = begin;
         left.from_col = true;
-        left.sign = 1.0;
-        multiply<true, false>(stream, left, l.batch);
+        multiply<block_size, true, false>(stream, left, l.batch);
         Product times{};  // L^-1[block row, before] := -(inverse of the diagonal block) workspace
         times.a = {block_inverses + static_cast<index_t>(begin) * block_size, block_size, step};
         times.b = {workspace, width, block_size * width};
@@ -289,7 +337,7 @@ void invert_factor(cudaStream_t stream, Matrices<double> l, int n, const double*
         times.cols = begin;
         times.inner_end = rows;
         times.sign = -1.0;
-        multiply<true, false>(stream, times, l.batch);
+        multiply<block_size, true, false>(stream, times, l.batch);
     }
 }
 
@@ -306,28 +354,24 @@ void inverse_product(cudaStream_t stream, Matrices<const double> l_inverse, int 
     product.inner_end = n;
     product.from_row = true;
     product.lower_only = true;
-    product.sign = 1.0;
-    multiply<false, false>(stream, product, l_inverse.batch);
+    multiply<block_size, false, false>(stream, product, l_inverse.batch);
+}
+
+index_t multiply_inverse_size(int n, int m) {
+    // a bound of splits * m that does not fall as m grows
+    const index_t most = split_blocks / ceiling_divide(n, block_size) + 2;
+    const index_t few = most * m;
+    const index_t many = most * block_size + 2 * static_cast<index_t>(m);
+    return (few < many ? few : many) * n;
 }
 
 void multiply_inverse(cudaStream_t stream, Matrices<const double> l_inverse, int n,
-                      Matrices<const double> in, int m, bool transposed, Matrices<double> out) {
-    Product product{};
-    product.a = {in.data, in.stride, in.step};
-    product.b = {l_inverse.data, l_inverse.stride, l_inverse.step, true};
-    product.c = out.data;
-    product.stride = out.stride;
-    product.step = out.step;
-    product.rows = m;
-    product.cols = n;
-    product.inner_end = n;
-    product.sign = 1.0;
-    if (transposed) {
-        product.from_col = true;
-        multiply<true, false>(stream, product, 1);
+                      Matrices<const double> in, int m, bool transposed, double* workspace,
+                      Matrices<double> out) {
+    if (m <= few_rows) {
+        multiply_rows<few_rows>(stream, l_inverse, n, in, m, transposed, workspace, out);
     } else {
-        product.to_col = true;
-        multiply<true, true>(stream, product, 1);
+        multiply_rows<block_size>(stream, l_inverse, n, in, m, transposed, workspace, out);
     }
 }
 

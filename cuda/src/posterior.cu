@@ -145,11 +145,12 @@ __global__ void gradient_sum_kernel(Metric metric, int m, int splits, const doub
         place < metric.numeric ? -metric.inverse[place] * sum : 0.0;
 }
 
-// enough blocks for the largest device whatever m, and the same on every device: the order of the
-// sums depends on it
+// enough for the largest device whatever m, and the same on every device: the order of the sums
+// depends on it
+constexpr int gradient_blocks = 512;
+
 int gradient_splits(int m, int n) {
-    constexpr int blocks = 512;
-    const int wanted = ceiling_divide(blocks, ceiling_divide(m, pair_tile));
+    const int wanted = ceiling_divide(gradient_blocks, ceiling_divide(m, pair_tile));
     const int tiles = ceiling_divide(n, pair_tile);
     return wanted < tiles ? wanted : tiles;
 }
@@ -171,7 +172,10 @@ void posterior_score(cudaStream_t stream, const Metric& metric, const Acquisitio
 }
 
 index_t posterior_gradient_size(int m, int n, int d) {
-    return m == 0 ? 0 : static_cast<index_t>(gradient_splits(m, n)) * m * d;
+    // a bound of splits * m that does not fall as m grows
+    const index_t few = static_cast<index_t>(ceiling_divide(n, pair_tile)) * m;
+    const index_t many = static_cast<index_t>(gradient_blocks) * pair_tile + m;
+    return (few < many ? few : many) * d;
 }
 
 void posterior_gradient(cudaStream_t stream, const Metric& metric, Points<double> candidates,

@@ -6,7 +6,7 @@ using namespace krige_cuda::tests;
 
 namespace {
 
-constexpr int orders[] = {1, 7, 63, 64, 65, 128, 150};
+constexpr int orders[] = {1, 7, 63, 64, 65, 128, 151};
 
 // a batch of kernel matrices with more and more noise, lower triangles
 DeviceMatrices<double> systems(int n, int batch) {
@@ -119,7 +119,7 @@ TEST_CASE("the inverse of a factor, and its product") {
 
 TEST_CASE("panels and vectors times an inverse") {
     std::mt19937_64 random(3);
-    for (const int n : {1, 64, 100}) {
+    for (const int n : {1, 64, 300}) {
         DeviceMatrices<double> l = systems(n, 1);
         const Doubles core = core_factor(l, n, 0);
         Array<int> failed(1);
@@ -127,7 +127,7 @@ TEST_CASE("panels and vectors times an inverse") {
         factor(nullptr, l.view(), n, failed.data(), inverses.data());
         Array<double> workspace(invert_factor_size(n, 1));
         invert_factor(nullptr, l.view(), n, inverses.data(), workspace.data());
-        for (const int m : {1, 5, 70}) {
+        for (const int m : {1, 5, 16, 17, 70}) {
             DeviceMatrices<double> in(m, n);
             for (int c = 0; c < m; ++c)
                 for (int i = 0; i < n; ++i)
@@ -135,8 +135,11 @@ TEST_CASE("panels and vectors times an inverse") {
             for (const bool transposed : {false, true}) {
                 const Doubles found = in_every_order([&] {
                     DeviceMatrices<double> out(m, n);
-                    multiply_inverse(nullptr, l.view(), n, in.view(), m, transposed, out.view());
+                    Array<double> partial(multiply_inverse_size(n, m));
+                    multiply_inverse(nullptr, l.view(), n, in.view(), m, transposed, partial.data(),
+                                     out.view());
                     CHECK(out.intact());
+                    CHECK(partial.intact());
                     Doubles flat;
                     for (int c = 0; c < m; ++c) {
                         Array<double> row(n);
@@ -200,4 +203,13 @@ TEST_CASE("narrowing to single precision") {
     narrow(nullptr, noise.data(), 70, vector.data());
     CHECK(vector.intact());
     for (int i = 0; i < 70; ++i) CHECK(vector[i] == static_cast<float>(noise[i]));
+}
+
+TEST_CASE("a workspace serves every smaller number of candidates") {
+    for (const int n : {1, 64, 1000, 10000, 40000}) {
+        for (int m = 1; m < 3000; ++m) {
+            REQUIRE(multiply_inverse_size(n, m) <= multiply_inverse_size(n, m + 1));
+            REQUIRE(posterior_gradient_size(m, n, 3) <= posterior_gradient_size(m + 1, n, 3));
+        }
+    }
 }

@@ -39,14 +39,16 @@ __global__ void beyond_global_kernel(double* out, int n) {
     if (t <= n) out[t] = 1.0;
 }
 
-__global__ void copy_kernel(const double* in, double* out, bool wait) {
-    KRIGE_SHARED(double, shared, threads);
+// out := pairs of the values from the end on, their second zero in every other pair
+__global__ void copy_kernel(const double* in, double* out, bool wait, int shift) {
+    KRIGE_SHARED(double, shared, 2 * threads);
     const auto t = static_cast<int>(threadIdx.x);
-    copy_async(shared + t, in + t, t % 2 == 0);
+    copy_async(shared + 2 * t, in + 2 * t + shift, 1 + t % 2, t < 32);
     end_copies();
     if (wait) wait_for_copies<0>();
     __syncthreads();
-    out[t] = shared[threads - 1 - t];
+    out[2 * t] = shared[2 * (threads - 1 - t)];
+    out[2 * t + 1] = shared[2 * (threads - 1 - t) + 1];
 }
 
 __global__ void sums_kernel(double* eights, double* halves) {
@@ -119,20 +121,25 @@ TEST_CASE("a write beyond an array") {
     CHECK_FALSE(out.intact());
 }
 
-TEST_CASE("a copy that is not waited for") {
-    const Array<double> in = Array<double>::of(numbers(threads));
+TEST_CASE("a copy that is not waited for, or not aligned") {
+    const Array<double> in = Array<double>::of(numbers(2 * threads + 1));
     for (const bool wait : {true, false}) {
-        Array<double> out(threads);
-        launch(nullptr, 1, threads, copy_kernel, in.data(), out.data(), wait);
+        Array<double> out(2 * threads);
+        launch(nullptr, 1, threads, copy_kernel, in.data(), out.data(), wait, 0);
         for (int t = 0; t < threads; ++t) {
             const int from = threads - 1 - t;
             if (wait) {
-                CHECK(out[t] == (from % 2 == 0 ? in[from] : 0.0));
+                CHECK(out[2 * t] == in[2 * from]);
+                CHECK(out[2 * t + 1] == (from % 2 == 1 ? in[2 * from + 1] : 0.0));
             } else {
-                CHECK(std::isnan(out[t]));
+                CHECK(std::isnan(out[2 * t]));
             }
         }
     }
+    CHECK(krige_emulation::take_fault() == "");
+    Array<double> out(2 * threads);
+    launch(nullptr, 1, threads, copy_kernel, in.data(), out.data(), true, 1);
+    CHECK(krige_emulation::take_fault() == "a copy from or to an address that is not aligned");
 }
 
 TEST_CASE("a launch that the device would refuse") {

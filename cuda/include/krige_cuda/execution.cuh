@@ -43,15 +43,26 @@ void launch(cudaStream_t stream, dim3 grid, dim3 block, void (*kernel)(Parameter
 // --- asynchronous copies (PTX ISA, cp.async)
 // --------------------------------------------------------
 
-// to (shared) := from (global), or zero where not `valid`; `from` is not read then
-__device__ __forceinline__ void copy_async(double* to, const double* from, bool valid) {
+// two doubles to (shared) := from (global), of which the first `count` are read and the others
+// zero. Both at once where `wide`: then both addresses are multiples of 16 bytes.
+__device__ __forceinline__ void copy_async(double* to, const double* from, int count, bool wide) {
 #if defined(KRIGE_EMULATION)
-    krige_emulation::copy_later(to, from, sizeof(double), valid);
+    krige_emulation::copy_later(to, from, 2 * sizeof(double),
+                                static_cast<std::size_t>(count) * sizeof(double), wide ? 16 : 8);
 #else
     const auto address = static_cast<unsigned>(__cvta_generic_to_shared(to));
-    const int size = valid ? 8 : 0;
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(address), "l"(from), "r"(size)
-                 : "memory");
+    if (wide) {
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from),
+                     "r"(8 * count)
+                     : "memory");
+    } else {
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(address), "l"(from),
+                     "r"(count > 0 ? 8 : 0)
+                     : "memory");
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(address + 8),
+                     "l"(from + (count > 1 ? 1 : 0)), "r"(count > 1 ? 8 : 0)
+                     : "memory");
+    }
 #endif
 }
 

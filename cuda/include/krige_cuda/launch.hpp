@@ -107,9 +107,13 @@ void inverse_product(cudaStream_t stream, Matrices<const double> l_inverse, int 
                      Matrices<double> out);
 
 // out (m, n) := in (m, n) times L^-T (each row b becomes L^-1 b), or with `transposed` times L^-1
-// (L^-T b), from one l_inverse = L^-1. Streams L^-1 once where m <= 64: for few candidates.
+// (L^-T b), from one l_inverse = L^-1. For few candidates: one pass over L^-1 for every 64 of them,
+// by as many blocks as it takes to fill the device, whose sums lie in a workspace of
+// multiply_inverse_size doubles, which serves every smaller m too.
+index_t multiply_inverse_size(int n, int m);
 void multiply_inverse(cudaStream_t stream, Matrices<const double> l_inverse, int n,
-                      Matrices<const double> in, int m, bool transposed, Matrices<double> out);
+                      Matrices<const double> in, int m, bool transposed, double* workspace,
+                      Matrices<double> out);
 
 // out (batch, n) := L^-1 v, or L^-T v, for vectors v (batch, n), v_step apart (0: one for all)
 void multiply_vector(cudaStream_t stream, Matrices<const double> l_inverse, int n, const double* v,
@@ -169,7 +173,7 @@ void posterior_score(cudaStream_t stream, const Metric& metric, const Acquisitio
 
 // gradient (m, d), contiguous, in the order of the dimensions: sums over the observations i of
 // (by_mean alpha_i + by_solved beta_i) dk_i, where row c of beta (m, n) is L^-T L^-1 k_c; workspace
-// of posterior_gradient_size doubles
+// of posterior_gradient_size doubles, which serves every smaller m too
 index_t posterior_gradient_size(int m, int n, int d);
 void posterior_gradient(cudaStream_t stream, const Metric& metric, Points<double> candidates,
                         Points<double> x, Matrices<const double> beta, const double* alpha,

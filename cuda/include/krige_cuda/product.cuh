@@ -5,7 +5,8 @@
 // inner indices 40 KiB of shared memory, so that three blocks (of their own batch members) hide one
 // another's barriers. Rows of 20 and 68 doubles put the 16 lanes of a half-warp in 16 different
 // banks for every fragment. cuBLAS is faster on one large product; it has no batched triangular
-// ones, which save half to two thirds of the work here.
+// ones, which save half to two thirds of the work here. Tiles of 16 rows serve few candidates,
+// where what counts is to read the other operand once.
 #pragma once
 
 #include "krige_cuda/execution.cuh"
@@ -13,6 +14,7 @@
 namespace krige_cuda {
 
 constexpr int block_size = 64;  // of tiles, and of the diagonal blocks of a factor
+constexpr int few_rows = 16;
 constexpr int product_threads = 128;
 constexpr int product_depth = 16;
 
@@ -22,6 +24,7 @@ struct Operand {
     index_t stride;
     index_t step;
     bool lower = false;  // entries above the diagonal are taken as zero and never read
+    bool wide = false;   // set by `multiply`: pairs of entries lie at multiples of 16 bytes
 };
 
 // c := sign * sum over k of a(i, k) b(j, k), plus c where `add`
@@ -33,40 +36,42 @@ struct Product {
     index_t step;
     int rows;
     int cols;
-    int inner_begin = 0;
     int inner_end;
+    double sign = 1.0;
     bool from_row = false;  // inner indices from the tile's first row on
     bool from_col = false;  // inner indices from the tile's first column on
     bool to_col = false;    // inner indices up to the tile's last column
     bool lower_only = false;
     bool add = false;
-    double sign = 1.0;
+    int split = 0;  // instead of a batch, parts of so many inner indices, each with its own c
 };
 
-// Entry (r, k) lies at r * stride + k (`inner`: k is contiguous), or at k * stride + r.
-template <bool inner>
+// 16 inner indices of `count` rows: entry (r, k) lies at r * stride + k (`inner`: k is contiguous),
+// or at k * stride + r.
+template <bool inner, int count>
 struct Stage {
-    static constexpr int stride = inner ? product_depth + 4 : block_size + 4;
-    static constexpr int size = inner ? block_size * stride : product_depth * stride;
+    static constexpr int run = inner ? product_depth : count;  // contiguous in memory
+    static constexpr int stride = run + 4;
+    static constexpr int size = stride * (inner ? count : product_depth);
 
-    // starts copying rows [begin, begin + 64) of inner indices [first, first + 16)
+    // starts copying rows [begin, begin + count) of inner indices [first, first + 16)
     __device__ static __forceinline__ void load(const Operand& operand, const double* data,
                                                 int begin, int rows, int first, int inner_end,
                                                 double* to) {
-        constexpr int run = inner ? product_depth : block_size;  // contiguous in memory
-        constexpr int turns = block_size * product_depth / product_threads;
-        const int thread = static_cast<int>(threadIdx.x);
+        constexpr int turns = count * product_depth / 2 / product_threads;
+        const int pair = static_cast<int>(threadIdx.x);
 #pragma unroll
         for (int turn = 0; turn < turns; ++turn) {
-            const int along = thread % run;
-            const int across = thread / run + turn * (product_threads / run);
-            const int r = begin + (inner ? across : along);
-            const int k = first + (inner ? along : across);
-            const index_t at = inner ? r * operand.stride + k : k * operand.stride + r;
-            const int row = inner ? r : k;  // in memory
-            const int col = inner ? k : r;
-            const bool valid = r < rows && k < inner_end && (!operand.lower || col <= row);
-            copy_async(to + across * stride + along, data + (valid ? at : 0), valid);
+            const int along = pair % (run / 2) * 2;
+            const int across = pair / (run / 2) + turn * (product_threads / (run / 2));
+            const int row = across + (inner ? begin : first);  // in memory
+            const int col = along + (inner ? first : begin);
+            const int row_end = inner ? rows : inner_end;
+            int col_end = inner ? inner_end : rows;
+            if (operand.lower) col_end = min(col_end, row + 1);
+            const int valid = row < row_end ? max(0, min(2, col_end - col)) : 0;
+            const double* from = valid > 0 ? data + row * operand.stride + col : data;
+            copy_async(to + across * stride + along, from, valid, operand.wide);
         }
     }
 
@@ -75,32 +80,42 @@ struct Stage {
     }
 };
 
-template <bool a_inner, bool b_inner>
+// how a block's four warps share a tile
+template <int tile_rows>
+struct Shares {
+    static constexpr int across = tile_rows == block_size ? 2 : 1;  // warps to the tile's rows
+    static constexpr int rows = tile_rows / across / 16;            // fragments of a warp
+    static constexpr int cols = block_size / (4 / across) / 8;
+};
+
+template <int tile_rows, bool a_inner, bool b_inner>
 __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
-    using A = Stage<a_inner>;
-    using B = Stage<b_inner>;
+    using A = Stage<a_inner, tile_rows>;
+    using B = Stage<b_inner, block_size>;
+    using Share = Shares<tile_rows>;
     KRIGE_SHARED(double, a_stages, 2 * A::size);
     KRIGE_SHARED(double, b_stages, 2 * B::size);
-    const int row_begin = static_cast<int>(blockIdx.x) * block_size;
+    const int row_begin = static_cast<int>(blockIdx.x) * tile_rows;
     const int col_begin = static_cast<int>(blockIdx.y) * block_size;
     if (p.lower_only && col_begin > row_begin) return;
-    const auto s = static_cast<index_t>(blockIdx.z);
-    const double* a = p.a.data + s * p.a.step;
-    const double* b = p.b.data + s * p.b.step;
+    const auto z = static_cast<int>(blockIdx.z);
+    const double* a = p.a.data + (p.split > 0 ? 0 : z * p.a.step);
+    const double* b = p.b.data + (p.split > 0 ? 0 : z * p.b.step);
 
-    int begin = p.inner_begin;
+    int begin = p.split * z;
     if (p.from_row) begin = max(begin, row_begin);
     if (p.from_col) begin = max(begin, col_begin);
-    const int end = p.to_col ? min(p.inner_end, col_begin + block_size) : p.inner_end;
+    int end = p.to_col ? min(p.inner_end, col_begin + block_size) : p.inner_end;
+    if (p.split > 0) end = min(end, p.split * (z + 1));
 
     const int lane = static_cast<int>(threadIdx.x) % warp_lanes;
     const int warp = static_cast<int>(threadIdx.x) / warp_lanes;
-    const int warp_row = warp / 2 * 32;
-    const int warp_col = warp % 2 * 32;
+    const int warp_row = warp % Share::across * Share::rows * 16;
+    const int warp_col = warp / Share::across * Share::cols * 8;
     const int group = lane / 4;
     const int place = lane % 4;
 
-    double sum[2][4][4] = {};
+    double sum[Share::rows][Share::cols][4] = {};
     if (begin < end) {
         A::load(p.a, a, row_begin, p.rows, begin, end, a_stages);
         B::load(p.b, b, col_begin, p.cols, begin, end, b_stages);
@@ -120,35 +135,36 @@ __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
         const double* b_stage = b_stages + stage * B::size;
 #pragma unroll
         for (int k = 0; k < product_depth; k += 8) {
-            double left[2][4];
-            double right[4][2];
+            double left[Share::rows][4];
+            double right[Share::cols][2];
 #pragma unroll
-            for (int i = 0; i < 2; ++i) {
+            for (int i = 0; i < Share::rows; ++i) {
 #pragma unroll
                 for (int v = 0; v < 4; ++v)
                     left[i][v] = A::at(a_stage, warp_row + 16 * i + group + v % 2 * 8,
                                        k + place + v / 2 * 4);
             }
 #pragma unroll
-            for (int j = 0; j < 4; ++j) {
+            for (int j = 0; j < Share::cols; ++j) {
 #pragma unroll
                 for (int v = 0; v < 2; ++v)
                     right[j][v] = B::at(b_stage, warp_col + 8 * j + group, k + place + 4 * v);
             }
 #pragma unroll
-            for (int i = 0; i < 2; ++i) {
+            for (int i = 0; i < Share::rows; ++i) {
 #pragma unroll
-                for (int j = 0; j < 4; ++j) multiply_fragments(sum[i][j], left[i], right[j]);
+                for (int j = 0; j < Share::cols; ++j)
+                    multiply_fragments(sum[i][j], left[i], right[j]);
             }
         }
         __syncthreads();
     }
 
-    double* c = p.c + s * p.step;
+    double* c = p.c + z * p.step;
 #pragma unroll
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < Share::rows; ++i) {
 #pragma unroll
-        for (int j = 0; j < 4; ++j) {
+        for (int j = 0; j < Share::cols; ++j) {
 #pragma unroll
             for (int v = 0; v < 4; ++v) {
                 const int row = row_begin + warp_row + 16 * i + group + v / 2 * 8;
@@ -161,11 +177,20 @@ __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
     }
 }
 
-template <bool a_inner, bool b_inner>
-void multiply(cudaStream_t stream, const Product& product, int batch) {
-    const dim3 grid(ceiling_divide(product.rows, block_size),
-                    ceiling_divide(product.cols, block_size), batch);
-    launch(stream, grid, product_threads, product_kernel<a_inner, b_inner>, product);
+// whether pairs of entries, from an even row or column on, may be copied at once
+inline bool wide(const Operand& operand) {
+    const bool even = operand.stride % 2 == 0 && operand.step % 2 == 0;
+    return even && reinterpret_cast<std::uintptr_t>(operand.data) % 16 == 0;
+}
+
+// `count` members of a batch, or parts of the inner indices
+template <int tile_rows, bool a_inner, bool b_inner>
+void multiply(cudaStream_t stream, Product product, int count) {
+    product.a.wide = wide(product.a);
+    product.b.wide = wide(product.b);
+    const dim3 grid(ceiling_divide(product.rows, tile_rows),
+                    ceiling_divide(product.cols, block_size), count);
+    launch(stream, grid, product_threads, product_kernel<tile_rows, a_inner, b_inner>, product);
 }
 
 }  // namespace krige_cuda

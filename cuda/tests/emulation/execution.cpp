@@ -23,7 +23,7 @@ struct Copy {
     void* to;
     const void* from;
     std::size_t size;
-    bool valid;
+    std::size_t given;
 };
 
 struct Thread {
@@ -201,8 +201,11 @@ const void* published(int lane) { return processor().of_warp(lane).exchange; }
 
 void* shared_memory(const void* key, std::size_t size) { return processor().shared(key, size); }
 
-void copy_later(void* to, const void* from, std::size_t size, bool valid) {
-    processor().running->groups.back().push_back({to, from, size, valid});
+void copy_later(void* to, const void* from, std::size_t size, std::size_t given, int alignment) {
+    const auto at = reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from);
+    if (at % static_cast<std::uintptr_t>(alignment) != 0)
+        processor().fail("a copy from or to an address that is not aligned");
+    processor().running->groups.back().push_back({to, from, size, given});
 }
 
 void end_group() { processor().running->groups.emplace_back(); }
@@ -211,11 +214,9 @@ void wait_for_groups(int pending) {
     auto& groups = processor().running->groups;
     while (groups.size() > static_cast<std::size_t>(pending) + 1) {
         for (const Copy& copy : groups.front()) {
-            if (copy.valid) {
-                std::memcpy(copy.to, copy.from, copy.size);
-            } else {
-                std::memset(copy.to, 0, copy.size);
-            }
+            std::memcpy(copy.to, copy.from, copy.given);
+            std::memset(static_cast<unsigned char*>(copy.to) + copy.given, 0,
+                        copy.size - copy.given);
         }
         groups.erase(groups.begin());
     }

@@ -42,8 +42,9 @@ const void* published(int lane);
 // Shared memory of the block, by the place in the source that asks for it; holds NaN at first.
 void* shared_memory(const void* key, std::size_t size);
 
-// Copies as cp.async does: they happen when waited for, and zero is written where not `valid`.
-void copy_later(void* to, const void* from, std::size_t size, bool valid);
+// Copies as cp.async does: they happen when waited for, the last bytes beyond `given` are zero, and
+// both addresses are multiples of `alignment`.
+void copy_later(void* to, const void* from, std::size_t size, std::size_t given, int alignment);
 void end_group();
 void wait_for_groups(int pending);
 

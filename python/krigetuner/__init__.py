@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from krigetuner import applications, compat, config, distribute, engine, errors, oracles, tuners, utils
     from krigetuner.errors import FailedTrialError, KrigeTunerWarning
     from krigetuner.run.ray_executor import RayExecutor
+    from krigetuner.run.processes import ProcessExecutor
     from krigetuner.space.parameter import HyperParameter
     from krigetuner.space.recorder import HyperParameters
     from krigetuner.trial.objective import Objective
@@ -42,6 +43,7 @@ __all__ = [
     "Logger",
     "Objective",
     "Oracle",
+    "ProcessExecutor",
     "RandomSearch",
     "RayExecutor",
     "SklearnTuner",
@@ -74,6 +76,7 @@ _MODULES = {
     "Logger": "tuners.logger",
     "Objective": "trial.objective",
     "Oracle": "tuners.oracle",
+    "ProcessExecutor": "run.processes",
     "RandomSearch": "tuners.classes",
     "RayExecutor": "run.ray_executor",
     "SklearnTuner": "tuners.sklearn_tuner",

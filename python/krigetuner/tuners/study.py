@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from krigetuner.adapters.global_settings import GlobalSettings
 from krigetuner.errors import KrigeTunerWarning, StoreError, TrialTaken
 from krigetuner.run import policy
 from krigetuner.run.board import Board
@@ -86,7 +87,7 @@ class TunerStudy:
         timeout: float | None = None,
     ) -> None:
         self._tuner = tuner
-        self._errand = Shared(Errand(tuner, args, kwargs))
+        self._errand = Shared(Errand(GlobalSettings.present(), tuner, args, kwargs))
         self._progress = progress
         self._board = Board(progress, single)
         self._timeout = timeout

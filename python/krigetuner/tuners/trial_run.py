@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from krigetuner.adapters.context import TrialContext, running
 from krigetuner.adapters.function import executions
+from krigetuner.adapters.global_settings import GlobalSettings
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run.messages import Context, Outcome
 from krigetuner.run.shared import Shared
@@ -49,10 +50,12 @@ class Errand:
     """What all trials of a search need.
 
     Attributes:
+        settings: of the frameworks; they come first, since a worker process must set them before it loads the rest.
         tuner: whose `run_trial` is called.
         fit_args, fit_kwargs: for it, such as the training data.
     """
 
+    settings: GlobalSettings
     tuner: Runner
     fit_args: tuple[Any, ...]
     fit_kwargs: Mapping[str, Any]

@@ -149,3 +149,11 @@ def many_reports(context: Context) -> Outcome:
     for step in range(2000):
         context.report(step, {f"metric {i}": float(step) for i in range(50)})
     return outcome(steps=2000)
+
+
+def large_result(context: Context) -> Outcome:
+    return Outcome((), {"text": "x" * 20_000_000})
+
+
+def length_of(data: bytes, context: Context) -> Outcome:
+    return outcome(length=len(data))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import socket
+import sys
 import time
 import weakref
 from collections import deque
@@ -79,6 +81,11 @@ class ProcessExecutor:
     @cached_property
     def _crew(self) -> Crew:
         """The slots, found out when they are needed first; the processes come with the jobs."""
+        if not hasattr(socket, "send_fds"):
+            raise RuntimeError(
+                f"workers: expected Linux or macOS for worker processes, got {sys.platform}; search without workers or "
+                "with chief and workers (KERASTUNER_ORACLE_IP)"
+            )
         return Crew(self._divided or shares(*self._asked, present_machine()), self._isolate)
 
     @property
@@ -87,6 +94,7 @@ class ProcessExecutor:
 
         Raises:
             ValueError: the workers need more GPUs than there are.
+            RuntimeError: this system has no worker processes.
         """
         return len(self._crew.slots)
 

@@ -16,6 +16,8 @@ from krigetuner.backend.protocol import Array, KernelHyper
 
 BLOCK = 1 << 16
 """Numbers in one block of coordinate differences: half a megabyte."""
+KEPT = 1 << 19
+"""Squared differences of all pairs that are kept between kernels of the same rows, at most: four megabytes."""
 FACTORS = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}
 """s^2 / r^2 of the protocol's formulas."""
 
@@ -48,6 +50,17 @@ def slope(family: str, squared: Array) -> Array:
     if family == "matern12":
         return np.divide(decay, s, out=np.zeros_like(s), where=s > 0)
     return np.asarray(3 * decay if family == "matern32" else 5 / 3 * (1 + s) * decay)
+
+
+def both(family: str, squared: Array) -> tuple[Array, Array]:
+    """`correlation` and `slope` of squared distances, for the price of one exponential."""
+    if family in ("rbf", "matern12"):
+        return correlation(family, squared), slope(family, squared)
+    s = np.sqrt(squared * FACTORS[family])
+    decay = np.exp(-s)
+    if family == "matern32":
+        return decay * (1 + s), 3 * decay
+    return decay * (1 + s * (1 + s / 3)), 5 / 3 * (1 + s) * decay
 
 
 def inverse_squares(hyper: KernelHyper) -> Array:
@@ -89,6 +102,27 @@ def squared_distances(squares: Array, weights: Array) -> Array:
 def blocks(hyper: KernelHyper, rows: int, columns: int) -> Iterator[slice]:
     """Slices of the rows of a matrix whose coordinate differences fill one block each."""
     return slices(rows, BLOCK // max(1, columns * len(hyper.lengthscales)))
+
+
+class Pairs:
+    """The squared differences of rows x (n, d) with one another, block by block of the lower triangle.
+
+    They depend on no hyperparameters but on which columns are categorical; unless they are too many, they are kept.
+    """
+
+    def __init__(self, x: Array, hyper: KernelHyper) -> None:
+        self.x, self.hyper = x, hyper
+        self.kept = [(r, s.copy()) for r, s in self._made()] if x.size * (len(x) + 1) // 2 <= KEPT else None
+
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
+        """Rows, and their squared differences (d, rows, up to the last of these rows) with those before and within."""
+        return self._made() if self.kept is None else iter(self.kept)
+
+    def _made(self) -> Iterator[tuple[slice, Array]]:
+        for rows in blocks(self.hyper, len(self.x), len(self.x)):
+            squares = differences(self.x[rows], self.x[: rows.stop], self.hyper)
+            squares *= squares
+            yield rows, squares
 
 
 def rectangular(a: Array, b: Array, hyper: KernelHyper) -> Array:

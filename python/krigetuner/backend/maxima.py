@@ -1,14 +1,19 @@
-"""The two searches for maxima over any backend's `likelihood` and `score`: the twin of cpp/src/maxima.cpp."""
+"""The two searches for maxima over a `likelihood` and a `score`: the twin of cpp/src/maxima.cpp."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from krigetuner.backend.descent import minimise
-from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Effort, Family, KernelHyper, Prior
+from krigetuner.backend.protocol import Array, Effort, Family, KernelHyper, Likelihood, Prior
+
+Likelihoods = Callable[[Array, Array, Array, Sequence[KernelHyper]], Likelihood]
+"""The verb `likelihood`; its arguments need no check."""
+Scores = Callable[[Array], tuple[Array, Array | None]]
+"""The verb `score` of one posterior and acquisition, with gradients."""
 
 
 def unpack(theta: Array, categorical: npt.NDArray[np.bool_], family: Family) -> tuple[KernelHyper, float]:
@@ -18,7 +23,7 @@ def unpack(theta: Array, categorical: npt.NDArray[np.bool_], family: Family) -> 
 
 
 def most_likely(
-    backend: Backend,
+    likelihood: Likelihoods,
     x: Array,
     y: Array,
     noise: Array,
@@ -35,7 +40,7 @@ def most_likely(
     def negative(theta: Array) -> tuple[Array, Array]:
         unpacked = [unpack(t, categorical, family) for t in theta]
         total = noise[None] + np.array([[n] for _, n in unpacked])
-        value, gradient, by_noise = backend.likelihood(x, y, total, [h for h, _ in unpacked])
+        value, gradient, by_noise = likelihood(x, y, total, [h for h, _ in unpacked])
         density, slope = prior.log_density(theta)
         last = by_noise.sum(axis=1) * np.exp(theta[:, -1])
         return -(value + density), -(np.concatenate([gradient, last[:, None]], axis=1) + slope)
@@ -44,21 +49,13 @@ def most_likely(
     return theta, -value
 
 
-def ascend(
-    backend: Backend,
-    fitted: Any,
-    starts: Array,
-    lower: Array,
-    upper: Array,
-    acquisition: AcquisitionSpec,
-    effort: Effort,
-) -> tuple[Array, Array]:
+def ascend(score: Scores, starts: Array, lower: Array, upper: Array, effort: Effort) -> tuple[Array, Array]:
     """See `Backend.ascend`."""
     if not len(starts):
         return starts.copy(), np.empty(0)
 
     def negative(rows: Array) -> tuple[Array, Array]:
-        values, gradients = backend.score(fitted, rows, acquisition, True)
+        values, gradients = score(rows)
         return -values, np.zeros_like(rows) if gradients is None else -gradients
 
     rows, value = minimise(negative, starts, lower, upper, effort)

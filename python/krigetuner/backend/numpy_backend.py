@@ -125,12 +125,7 @@ class NumpyBackend:
             checks.hyper(hyper, d)
         checks.array("y", y, (len(x),))
         checks.noise(noise, (len(hypers), len(x)))
-        value = np.full(len(hypers), -np.inf)
-        gradient = np.zeros((len(hypers), d + 1))
-        noise_gradient = np.zeros_like(noise)
-        for i, hyper in enumerate(hypers):
-            _likelihood(x, y, noise[i], hyper, value[i : i + 1], gradient[i], noise_gradient[i])
-        return Likelihood(value, gradient, noise_gradient)
+        return _likelihoods(x, y, noise, hypers)
 
     @single_threaded
     def predict(self, fitted: NumpyFitted, x: Array) -> tuple[Array, Array]:
@@ -154,17 +149,7 @@ class NumpyBackend:
         checks.points("x", x, len(fitted.hyper.lengthscales))
         checks.acquisition(acquisition)
         checks.one_of("precision", precision, checks.PRECISIONS)
-        values = np.empty(len(x))
-        gradients = np.empty(x.shape) if gradient else None
-        for rows in kernels.slices(len(x), CANDIDATES):
-            mean, variance, solved = _posterior(fitted, x[rows])
-            floor = VARIANCE_FLOOR * fitted.hyper.variance
-            sigma = np.sqrt(np.maximum(variance, floor))
-            values[rows], by_mean, by_sigma = acquisition_numpy.evaluate(acquisition, mean, sigma)
-            if gradients is not None:
-                by_variance = np.where(variance > floor, by_sigma / (2 * sigma), 0.0)
-                gradients[rows] = _score_gradient(fitted, x[rows], solved, by_mean, by_variance)
-        return values, gradients
+        return _score(fitted, x, acquisition, gradient)
 
     @single_threaded
     def most_likely(
@@ -180,7 +165,7 @@ class NumpyBackend:
     ) -> tuple[Array, Array]:
         """The most probable theta (b, p + 1) from each start, and its log posterior density (b,)."""
         checks.array("starts", starts, ("b", x.shape[1] + 2))
-        return maxima.most_likely(self, x, y, noise, categorical, family, prior, starts, effort)
+        return maxima.most_likely(_likelihoods, x, y, noise, categorical, family, prior, starts, effort)
 
     @single_threaded
     def ascend(
@@ -195,7 +180,7 @@ class NumpyBackend:
         """The points (b, d) where the acquisition is largest, from each start, and its values (b,)."""
         for name, rows in (("starts", starts), ("lower", lower), ("upper", upper)):
             checks.array(name, rows, (len(starts), len(fitted.hyper.lengthscales)))
-        return maxima.ascend(self, fitted, starts, lower, upper, acquisition, effort)
+        return maxima.ascend(lambda rows: _score(fitted, rows, acquisition, True), starts, lower, upper, effort)
 
     @single_threaded
     def sample(self, fitted: NumpyFitted, x: Array, normals: Array, jitter: float = 1e-10) -> Array:
@@ -250,35 +235,63 @@ def _fitted(x: Array, lower: Array, y: Array, hyper: KernelHyper, jitter: float)
 # --- the model ----------------------------------------------------------------------------------------------------
 
 
+def _likelihoods(x: Array, y: Array, noise: Array, hypers: Sequence[KernelHyper]) -> Likelihood:
+    """The verb without its checks."""
+    value = np.full(len(hypers), -np.inf)
+    gradient = np.zeros((len(hypers), x.shape[1] + 1))
+    noise_gradient = np.zeros_like(noise)
+    pairs = None
+    for i, hyper in enumerate(hypers):
+        if pairs is None or not np.array_equal(hyper.categorical, pairs.hyper.categorical):
+            pairs = kernels.Pairs(x, hyper)
+        _likelihood(pairs, y, noise[i], hyper, value[i : i + 1], gradient[i], noise_gradient[i])
+    return Likelihood(value, gradient, noise_gradient)
+
+
 def _likelihood(
-    x: Array, y: Array, noise: Array, hyper: KernelHyper, value: Array, gradient: Array, by_noise: Array
+    pairs: kernels.Pairs, y: Array, noise: Array, hyper: KernelHyper, value: Array, gradient: Array, by_noise: Array
 ) -> None:
     """Fills in one setting (Rasmussen and Williams 2006, eq. 2.30 and 5.9); leaves -inf and zeros when K fails."""
     from scipy.linalg.lapack import dpotri
 
-    kernel = kernels.lower_triangle(x, hyper)
+    n, scale = len(y), kernels.inverse_squares(hyper)
+    kernel, steepness = np.zeros((n, n)), np.zeros((n, n))
+    for rows, squares in pairs.blocks():
+        part = rows, slice(0, rows.stop)
+        kernel[part], steepness[part] = kernels.both(hyper.family, kernels.squared_distances(squares, scale))
+    kernel *= hyper.variance
     matrix = kernel.copy()
-    matrix.flat[:: len(x) + 1] += noise
+    matrix.flat[:: n + 1] += noise
     lower, pivot = _factor(matrix)
     if pivot >= 0:
         return
-    fitted = _fitted(x, lower, y, hyper, 0.0)
+    fitted = _fitted(pairs.x, lower, y, hyper, 0.0)
     inverse = dpotri(lower.T, lower=0, overwrite_c=1)[0].T
     by_noise[:] = 0.5 * (fitted.alpha**2 - inverse.diagonal())
     value[:] = fitted.log_likelihood
-    scale = kernels.inverse_squares(hyper)
-    for rows in kernels.blocks(hyper, len(x), len(x)):
-        below = slice(0, rows.stop)
-        squares = kernels.differences(x[rows], x[below], hyper)
-        squares *= squares
-        squared = kernels.squared_distances(squares, scale)
-        # twice the derivative with respect to each entry of K; off the diagonal an entry stands for two
-        once = np.tril(np.outer(fitted.alpha[rows], fitted.alpha[below]) - inverse[rows, below], rows.start)
-        once.flat[rows.start :: rows.stop + 1] *= 0.5
-        gradient[-1] += np.vdot(once, kernel[rows, below])
-        once *= kernels.slope(hyper.family, squared)
-        gradient[:-1] += squares.reshape(len(scale), -1) @ once.ravel()
+    # twice the derivative with respect to each entry of K; off the diagonal an entry stands for two
+    once = np.tril(np.outer(fitted.alpha, fitted.alpha) - inverse)
+    once.flat[:: n + 1] *= 0.5
+    gradient[-1] = np.vdot(once, kernel)
+    once *= steepness
+    for rows, squares in pairs.blocks():
+        gradient[:-1] += squares.reshape(len(scale), -1) @ once[rows, : rows.stop].ravel()
     gradient[:-1] *= scale * hyper.variance
+
+
+def _score(fitted: NumpyFitted, x: Array, acquisition: AcquisitionSpec, gradient: bool) -> tuple[Array, Array | None]:
+    """The verb without its checks."""
+    values = np.empty(len(x))
+    if not gradient:
+        for rows in kernels.slices(len(x), CANDIDATES):
+            mean, variance, _ = _posterior(fitted, x[rows])
+            sigma = np.sqrt(np.maximum(variance, VARIANCE_FLOOR * fitted.hyper.variance))
+            values[rows] = acquisition_numpy.evaluate(acquisition, mean, sigma)[0]
+        return values, None
+    gradients = np.empty(x.shape)
+    for rows in kernels.blocks(fitted.hyper, len(x), fitted.count):
+        values[rows], gradients[rows] = _score_gradient(fitted, x[rows], acquisition)
+    return values, gradients
 
 
 def _posterior(fitted: NumpyFitted, x: Array) -> tuple[Array, Array, Array]:
@@ -289,15 +302,23 @@ def _posterior(fitted: NumpyFitted, x: Array) -> tuple[Array, Array, Array]:
     return mean, fitted.hyper.variance - np.einsum("mn,mn->m", solved, solved), solved
 
 
-def _score_gradient(fitted: NumpyFitted, x: Array, solved: Array, by_mean: Array, by_variance: Array) -> Array:
-    """Chains d mean = alpha . dk* and d variance = -2 (K^-1 k*) . dk* with the acquisition's derivatives (m,)."""
+def _score_gradient(fitted: NumpyFitted, x: Array, acquisition: AcquisitionSpec) -> tuple[Array, Array]:
+    """Values (m,) and gradients (m, d) of one block of rows: the chain rule over mean and variance.
+
+    d mean = alpha . dk* and d variance = -2 (K^-1 k*) . dk*.
+    """
     hyper = fitted.hyper
-    weights = kernels.inverse_squares(hyper)
+    weights, floor = kernels.inverse_squares(hyper), VARIANCE_FLOOR * hyper.variance
+    differences = kernels.differences(x, fitted.x, hyper)
+    cross, slope = kernels.both(hyper.family, kernels.squared_distances(differences**2, weights))
+    cross *= hyper.variance
+    mean = cross @ fitted.alpha
+    solved = _solve_lower(fitted.lower, cross)
+    variance = hyper.variance - np.einsum("mn,mn->m", solved, solved)
+    sigma = np.sqrt(np.maximum(variance, floor))
+    values, by_mean, by_sigma = acquisition_numpy.evaluate(acquisition, mean, sigma)
+    by_variance = np.where(variance > floor, by_sigma / (2 * sigma), 0.0)
     inverse = _solve_lower(fitted.lower, solved, transposed=True)
-    coefficient = by_mean[:, None] * fitted.alpha - 2 * by_variance[:, None] * inverse
-    out = np.empty(x.shape)
-    for rows in kernels.blocks(hyper, len(x), fitted.count):
-        differences = kernels.differences(x[rows], fitted.x, hyper)
-        inner = coefficient[rows] * kernels.slope(hyper.family, kernels.squared_distances(differences**2, weights))
-        out[rows] = np.einsum("jmn,mn->mj", differences, inner)
-    return out * np.where(hyper.categorical, 0.0, -hyper.variance * weights)
+    inner = (by_mean[:, None] * fitted.alpha - 2 * by_variance[:, None] * inverse) * slope
+    gradients = np.einsum("jmn,mn->mj", differences, inner)
+    return values, gradients * np.where(hyper.categorical, 0.0, -hyper.variance * weights)

@@ -131,5 +131,5 @@ def _termination_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        if former is not None and former is not signal.SIG_DFL:
+        if former is not None:
             signal.signal(signal.SIGTERM, former)

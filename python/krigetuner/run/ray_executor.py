@@ -174,7 +174,7 @@ class RayExecutor:
         began, warned = time.monotonic(), False
         while not slots.ready:
             slots.tend()
-            slots.listen(1.0)
+            list(slots.listen(1.0))
             if not warned and not slots.ready and time.monotonic() - began > LONE_WAIT:
                 warned = True
                 warnings.warn(

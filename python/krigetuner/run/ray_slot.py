@@ -75,16 +75,19 @@ class Slot:
         Raises:
             ray.exceptions.RayError: the actor, its node or its start failed.
         """
-        about, now = self.answers.pop(reference), time.monotonic()
+        about, now = self.answers[reference], time.monotonic()
         try:
-            found = loaded().get(reference)
-        except loaded().exceptions.ActorUnavailableError:  # the connection broke; it may live
+            found = loaded().get(reference)  # an interrupt here loses nothing: it is asked for again
+        except loaded().exceptions.RayError as error:
+            del self.answers[reference]
             self._failed_since = min(self._failed_since, now)
-            if now - self._failed_since > PATIENCE:
+            cut_off = isinstance(error, loaded().exceptions.ActorUnavailableError)
+            if not cut_off or now - self._failed_since > PATIENCE:
                 raise
-            self._failed.add(about)
+            self._failed.add(about)  # the connection broke; the actor may live
             self._again_at = now + PAUSE
             return None
+        del self.answers[reference]
         self._failed_since = math.inf
         if about != "reports":
             return ()

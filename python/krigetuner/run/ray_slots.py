@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,8 +122,10 @@ class Slots:
         self._slots.remove(slot)
         slot.kill()
 
-    def listen(self, seconds: float | None) -> list[Event]:
+    def listen(self, seconds: float | None) -> Iterator[Event]:
         """What the slots said, waiting for the first word up to so many seconds.
+
+        One event after the other is taken: an interrupt between two of them loses neither.
 
         Raises:
             RuntimeError: workers cannot be started; the message has the reason.
@@ -135,11 +137,12 @@ class Slots:
         asked = {reference: slot for slot in self._slots for reference in slot.answers}
         if not asked:
             time.sleep(seconds if unreachable and seconds is not None else 0)
-            return []
+            return
         heard, _ = ray.wait(list(asked), num_returns=len(asked), timeout=0)
         if not heard and seconds != 0:
             heard, _ = ray.wait(list(asked), num_returns=1, timeout=seconds)
-        return [event for reference in heard for event in self._heard(asked[reference], reference)]
+        for reference in heard:
+            yield from self._heard(asked[reference], reference)
 
     def _heard(self, slot: Slot, reference: Any) -> list[Event]:
         """One answer of a slot."""

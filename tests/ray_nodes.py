@@ -1,0 +1,60 @@
+"""A real Ray cluster for tests: several nodes, all on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import pytest
+
+STORE = 80_000_000
+"""Bytes of a node's object store; Ray's least is 75 MiB."""
+
+
+@contextmanager
+def nodes(head: int, *others: int) -> Iterator[Any]:
+    """A cluster of a head and other nodes, each with so many cores; skipped where there is no Ray."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'krigetuner[ray]'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        from ray.cluster_utils import Cluster
+
+        made = Cluster()
+        try:
+            made.add_node(num_cpus=head, object_store_memory=STORE, include_dashboard=False)
+            for cores in others:
+                made.add_node(wait=False, num_cpus=cores, object_store_memory=STORE)
+            made.wait_for_nodes()
+            yield made
+        finally:
+            made.shutdown()
+
+
+def workers() -> list[psutil.Process]:
+    """The actors of this package that run."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if "ray::TrialWorker" in " ".join(process.info["cmdline"] or []):
+            found.append(process)
+    return found
+
+
+def await_no_workers(seconds: float = 30.0) -> None:
+    """Waits until no actor runs any more, nor a process of one."""
+    end = time.monotonic() + seconds
+    while left := [*workers(), *children()]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+
+
+def children() -> list[psutil.Process]:
+    """The processes in which actors run trials."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if "krigetuner.run.worker_process" in command and "RAY_JOB_ID" in (process.info["environ"] or {}):
+            found.append(process)
+    return found

@@ -1,0 +1,105 @@
+"""What the environment may say of the GPU, and where its libraries are looked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from krigetuner.backend import cuda_environment as environment
+from krigetuner.errors import BackendUnavailable
+
+
+class Native:
+    """Takes note of the allocator."""
+
+    def __init__(self) -> None:
+        self.take: Any = "none was set"
+
+    def set_allocator(self, take: Any) -> None:
+        self.take = take
+
+
+@pytest.fixture(autouse=True)
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (environment.DEVICE, environment.MEMORY, environment.POOL, environment.FROM, "CUDA_PATH", "CUDA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("", 2 << 30), ("2GiB", 2 << 30), ("500MB", 500_000_000), ("1.5 gib", 3 << 29), ("20000000", 20_000_000)],
+)
+def test_the_workspace(monkeypatch: pytest.MonkeyPatch, text: str, size: int) -> None:
+    monkeypatch.setenv(environment.MEMORY, text)
+    assert environment.workspace() == size
+
+
+@pytest.mark.parametrize("text", ["much", "-1GiB", "2 GiBs", "0", "1MB", "nan", "1e9"])
+def test_a_workspace_that_is_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(environment.MEMORY, text)
+    with pytest.raises(ValueError, match=rf"^KRIGETUNER_CUDA_MEMORY: expected a size of at least 16MiB, got '{text}'"):
+        environment.workspace()
+
+
+@pytest.mark.parametrize("text", ["gpu0", "-1", "1.0", "٣"])
+def test_an_index_that_is_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(environment.DEVICE, text)
+    with pytest.raises(ValueError, match=rf"^KRIGETUNER_CUDA_DEVICE: expected the index of a GPU.*, got '{text}'"):
+        environment.device()
+
+
+def test_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.device() == 0
+    monkeypatch.setenv(environment.DEVICE, "3")
+    assert environment.device() == 3
+
+
+def test_a_crossover_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.crossover() == environment.CROSSOVER
+    monkeypatch.setenv(environment.FROM, "many")
+    with pytest.raises(ValueError, match=r"^KRIGETUNER_CUDA_FROM: expected a number of observations, got 'many'"):
+        environment.crossover()
+
+
+def test_a_pool_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(environment.POOL, "rmm")
+    with pytest.raises(ValueError, match=r"^KRIGETUNER_CUDA_POOL: expected 'cupy' or 'own', got 'rmm'"):
+        environment.choose_pool(Native(), 0)
+
+
+def test_cudas_own_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(environment.POOL, "own")
+    native = Native()
+    assert environment.choose_pool(native, 0) == "CUDA's (KRIGETUNER_CUDA_POOL)"
+    assert native.take is None
+
+
+def test_half_an_installation_of_cupy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cupy").mkdir()
+    (tmp_path / "cupy" / "__init__.py").write_text("raise OSError('libnvrtc.so.13 is missing')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    native = Native()
+    assert environment.choose_pool(native, 0) == "CUDA's; cupy does not work: libnvrtc.so.13 is missing"
+    assert native.take is None
+    monkeypatch.setenv(environment.POOL, "cupy")
+    with pytest.raises(BackendUnavailable, match=r"^KRIGETUNER_CUDA_POOL: expected CuPy to work, got libnvrtc"):
+        environment.choose_pool(native, 0)
+
+
+def test_libraries_are_looked_for_in_the_toolkit_and_in_pips_wheels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toolkit, wheels = tmp_path / "cuda" / "lib64", tmp_path / "site" / "nvidia"
+    toolkit.mkdir(parents=True)
+    for name in ("cu13", "cublas"):
+        (wheels / name / "lib").mkdir(parents=True)
+    monkeypatch.setenv("CUDA_PATH", str(tmp_path / "cuda"))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.delitem(sys.modules, "nvidia", raising=False)
+    found = environment.library_directories()
+    assert found[0] == str(toolkit)
+    assert {str(wheels / "cu13" / "lib"), str(wheels / "cublas" / "lib")} <= set(found)

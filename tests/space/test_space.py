@@ -302,6 +302,9 @@ def test_size_of_large_spaces() -> None:
     assert Space(switches).size == 5**14
     assert Space([Int("n", 1, 2**60)]).size is None
     assert Space([Int("n", 1, 10), Float("x", 0, 1)]).size is None
+    never, sometimes = (Float("x", 0, 1, conditions=[Parent("n", wanted)]) for wanted in ([11], [10, 11]))
+    assert Space([Int("n", 1, 10), never]).size == 10
+    assert Space([Int("n", 1, 10), sometimes]).size is None
     children = [Boolean(f"c{i}", conditions=[Parent("z", [True])]) for i in range(45)]
     assert Space([Boolean("z"), *children]).size == 2**45 + 1
     fixed = [Fixed(f"f{i}", 1, conditions=[Parent("z", [True])]) for i in range(2000)]

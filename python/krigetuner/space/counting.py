@@ -16,12 +16,12 @@ STATES = 4096
 
 
 def count_configurations(parameters: Sequence[HyperParameter]) -> int | None:
-    """The number of different configurations; None when there is a continuum, or too many to count.
+    """The number of different configurations; None when a continuum can be active, or when there are too many to count.
 
     Args:
         parameters: parents before children.
     """
-    if any(p.count is None for p in parameters):
+    if any(p.count is None and not p.conditions for p in parameters):
         return None
     total = 1
     for group in _independent(parameters):
@@ -47,7 +47,7 @@ def _independent(parameters: Sequence[HyperParameter]) -> list[list[HyperParamet
 
 
 def _count(group: Sequence[HyperParameter]) -> int | None:
-    """The number of configurations of a group; None when there are too many partial ones.
+    """The number of configurations of a group; None for a continuum, or when there are too many partial ones.
 
     It goes through the parameters once and keeps, for every combination of the values that later conditions can tell
     apart, in how many ways it comes about.
@@ -63,6 +63,8 @@ def _count(group: Sequence[HyperParameter]) -> int | None:
         for state, count in ways.items():
             chosen = dict(state)
             free = p.name not in chosen and meets(p, chosen)
+            if free and p.count is None:
+                return None
             for value, many in branches if free else [(None, 1)]:
                 made = {**chosen, p.name: value} if free else chosen
                 after[frozenset((n, v) for n, v in made.items() if last_use[n] > index)] += count * many

@@ -127,6 +127,7 @@ class Watching(RandomSearchOracle):
 def test_an_oracle_of_the_users_sees_updates_where_it_searches(tmp_path: Path, opened: list[BaseTuner]) -> None:
     class Returns(BaseTuner):
         def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            trial.hyperparameters.Float("x", -1.0, 1.0)
             for step in range(4):
                 self.oracle.update_trial(trial.trial_id, {"loss": args[0][step]}, step=step)
 

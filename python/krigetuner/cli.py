@@ -1,4 +1,4 @@
-"""The commands `krigetuner import | export | copy | show | versions`.
+"""The commands `krigetuner import | export | copy | recover | show | versions`.
 
 Exit codes: 0 done, 1 it could not be done (one line on the standard error says why), 2 the command was not understood.
 """
@@ -27,6 +27,7 @@ from krigetuner.store.keras_tuner_files import TRIAL, is_project, read_project
 from krigetuner.store.memory import MemoryStore
 from krigetuner.store.project import open_store
 from krigetuner.store.protocol import Store
+from krigetuner.store.salvage import salvage
 from krigetuner.tuners import summaries
 from krigetuner.tuners.project import version
 from krigetuner.tuners.results_table import history_table, results_table
@@ -104,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     copying.add_argument(
         "--study", metavar="NAME", help="its name in a database given by URL; default: the project's name"
     )
+    recovering = command("recover", "writes what can be read of a damaged study to a new file", _recover)
+    recovering.add_argument("directory", type=Path, metavar="DIR", help=DIRECTORY)
+    recovering.add_argument("--to", type=Path, metavar="FILE", help="default: beside the damaged file")
     showing = command("show", "shows what a search has found", _show)
     showing.add_argument("directory", type=Path, metavar="DIR", help=DIRECTORY)
     showing.add_argument("--trials", type=int, default=10, metavar="N", help="how many of the best; default 10")
@@ -200,6 +204,13 @@ def _copy(options: argparse.Namespace) -> None:
         with closing(target):
             count = target.copy_from(source)
     print(f"copied {count} events of study {name!r} from {source.where} to {target.where}")
+
+
+def _recover(options: argparse.Namespace) -> None:
+    """`krigetuner recover`."""
+    _check_directory(options.directory)
+    found = salvage(options.directory / DATABASE, options.to)
+    print(f"{found}; to go on with it, move it to {options.directory / DATABASE}")
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -22,6 +22,10 @@ class ConnectionLost(StoreError):
     """The database's server has gone away; whether the transaction under way was committed is not known."""
 
 
+class Damaged(StoreError):
+    """An SQLite file that is damaged, or another program's."""
+
+
 class Connection:
     """A connection that several threads may use one after the other.
 
@@ -159,13 +163,16 @@ class Connection:
         except self._errors as error:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())
             text = f"{self.where}: expected to {doing} the study, got {reason!r}; {places.remedy(reason)}"
-            raise (ConnectionLost if self._is_lost(error) else StoreError)(text) from error
+            raise self._class_of(error, reason)(text) from error
 
-    def _is_lost(self, error: Exception) -> bool:
-        """Whether an error says that the server went away."""
-        if self._raw is None or self.sqlite:
-            return False
-        return bool(self.dialect.is_disconnect(getattr(error, "orig", None) or error, self._raw, None))
+    def _class_of(self, error: Exception, reason: str) -> type[StoreError]:
+        """What kind of trouble a driver's error is."""
+        if getattr(self, "sqlite", True):
+            return Damaged if "malformed" in reason or "not a database" in reason else StoreError
+        if self._raw is None:
+            return StoreError
+        lost = self.dialect.is_disconnect(getattr(error, "orig", None) or error, self._raw, None)
+        return ConnectionLost if lost else StoreError
 
     def close(self) -> None:
         """Closes it; harmless when called twice or when it never opened."""

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from krigetuner.errors import KrigeTunerWarning, StoreError, StudyLocked
-from krigetuner.store.connection import Connection, ConnectionLost, Durability
+from krigetuner.store.connection import Connection, ConnectionLost, Damaged, Durability
 from krigetuner.store.copying import copy_rows, copy_study_row
 from krigetuner.store.events import Event, StudyClosed, TrialReported, decode, encode
 from krigetuner.store.lease import SECONDS, Lease
 from krigetuner.store.reading import Reader
 from krigetuner.store.replay import StudyState
+from krigetuner.store.salvage import rescued
 from krigetuner.store.statements import HOLDER, StudyStatements
 from krigetuner.store.writing import Writer
 
@@ -64,21 +65,33 @@ class DatabaseStore:
         read_only: bool = False,
         unchanging: bool = False,
     ) -> None:
-        self._connection = Connection(location, durability, read_only, unchanging)
+        self._read_only = read_only
+        try:
+            self._open(location, study, durability, unchanging)
+        except Damaged as error:
+            raise self._explained(error, str(location).partition("///")[2] or location) from error
+
+    def _open(self, location: str | Path, study: str, durability: Durability, unchanging: bool) -> None:
+        """Connects, and takes the lease."""
+        self._connection = Connection(location, durability, self._read_only, unchanging)
         self._lock = threading.RLock()
         self._position = 0
         self._finish = self._connection.close
         self._token: str | None = None
         try:
             self._statements = StudyStatements(self._connection.dialect)
-            self._study = self._find(study, make=not read_only)
+            self._study = self._find(study, make=not self._read_only)
             self._reader = Reader(self._study, self._connection.dialect)
             self._writer = Writer(self._study, self._connection.dialect)
-            if not read_only:
+            if not self._read_only:
                 self._take_lease()
         except BaseException:
             self._connection.close()
             raise
+
+    def _explained(self, error: Damaged, path: str | Path) -> StoreError:
+        """What is said of a damaged file; its conductor writes what can be read of it beside it."""
+        return error if self._read_only or not Path(path).is_file() else rescued(error, Path(path))
 
     @property
     def where(self) -> str:
@@ -202,7 +215,10 @@ class DatabaseStore:
 
     def state(self) -> StudyState:
         """The study as the plain tables have it."""
-        return self._read(self._reader.state, whole=True)
+        try:
+            return self._read(self._reader.state, whole=True)
+        except Damaged as error:
+            raise self._explained(error, self.where) from error
 
     def measurements(self, number: int | None = None) -> Iterator[TrialReported]:
         """Every reported step of one trial, or of all, in the order of trial, then of recording."""

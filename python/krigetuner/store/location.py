@@ -14,7 +14,7 @@ REMEDIES = (
     ("no space left", "free some space and run the same script again: everything recorded before is there"),
     ("disk i/o error", "look for a full disk, a quota or a failing drive, then run the same script again"),
     ("not a database", "it is damaged or another program's: move it away, or restore it from a copy"),
-    ("malformed", "it is damaged: restore it from a copy, or see what `krigetuner recover` can read of it"),
+    ("malformed", "it is damaged: restore it from a copy; `krigetuner recover` writes what is readable to a new file"),
     ("encrypted", "it is damaged or another program's: move it away, or restore it from a copy"),
     ("readonly", "the file or its directory cannot be written: choose another directory or change its permissions"),
     ("read-only transaction", "this server only copies another one: connect to the one that it copies"),

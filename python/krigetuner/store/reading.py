@@ -85,7 +85,7 @@ class Reader:
         """The trials, and the orders that follow from them."""
         ended, waiting = [], []
         for *fields, ended_at, waiting_since in rows:
-            record = _record(fields)
+            record = record_of(fields)
             state.trials[record.number] = record
             state.numbers[record.trial_id] = record.number
             if ended_at is not None:
@@ -98,7 +98,7 @@ class Reader:
         state.waiting = [number for _, number in sorted(waiting)]
 
 
-def _record(fields: list[Any]) -> TrialRecord:
+def record_of(fields: list[Any]) -> TrialRecord:
     """One row of `trials` without its last two columns."""
     record = TrialRecord(*fields)
     record.values = from_json(fields[2])

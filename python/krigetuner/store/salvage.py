@@ -1,0 +1,263 @@
+"""What can still be read of a damaged SQLite file, written to a new one beside it; the damaged file stays as it is.
+
+The file is copied with its write-ahead log, and the copy is read: the events in spans of positions, each span that
+cannot be read being halved until only the unreadable events are left out, then those that stand on pages which nothing
+leads to (`krigetuner.store.sqlite_pages`). What lost events said of trials is taken from the plain tables where those
+can be read (`krigetuner.store.mending`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from krigetuner.errors import StoreError
+from krigetuner.store import events as e
+from krigetuner.store.connection import Connection
+from krigetuner.store.mending import Remains, mend
+from krigetuner.store.reading import STUDY, TRIAL, record_of
+from krigetuner.store.replay import StudyState, fold
+from krigetuner.store.sqlite_pages import rows_of_pages
+from krigetuner.store.statements import StudyStatements
+from krigetuner.store.tables import metadata, sqlalchemy
+from krigetuner.store.writing import Writer
+from krigetuner.trial.trial import TrialRecord, TrialStatus
+
+T = TypeVar("T")
+
+EVENTS_OF_A_PAGE = 60
+"""How many events a page of the file holds at most."""
+
+LARGEST = 2**40
+"""Bytes that a file is believed to have had, at most; only what was there takes room on the disk."""
+
+ENDING = "-recovered.sqlite"
+"""How the name of a recovered file ends."""
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """What was recovered.
+
+    Attributes:
+        path: the new file.
+        events: how many events of the old file could be read.
+        lost: how many could not, as far as their number is known.
+        trials, completed: in the new file.
+    """
+
+    path: Path
+    events: int
+    lost: int
+    trials: int
+    completed: int
+
+    def __str__(self) -> str:
+        lost = f", {self.lost} could not" if self.lost else ""
+        return (
+            f"{self.events} events could be read{lost}; {self.trials} trials, {self.completed} of them completed, are "
+            f"in {self.path}"
+        )
+
+
+def recovered_path(path: Path) -> Path:
+    """Where what can be read of a file is written to."""
+    return path.with_name(path.stem + ENDING)
+
+
+def salvage(path: Path, target: Path | None = None) -> Salvaged:
+    """Writes what can be read of a damaged file to a new one.
+
+    Args:
+        path: an SQLite file of ours.
+        target: a file that is not there yet; default: beside it.
+
+    Raises:
+        StoreError: nothing could be read, or the target is there already or cannot be written.
+    """
+    target = recovered_path(path) if target is None else target
+    if not path.is_file():
+        raise StoreError(f"{path}: expected a study to recover, got no file; check the directory")
+    if target.exists():
+        raise StoreError(f"{target}: expected a file that is not there yet, got one that is; move it away first")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".recovering-", dir=target.parent) as folder:
+        copy = Path(folder) / "copy.sqlite"
+        shutil.copyfile(path, copy)
+        wal = path.with_name(path.name + "-wal")
+        if wal.is_file():
+            shutil.copyfile(wal, copy.with_name(copy.name + "-wal"))
+        _lengthen(copy)
+        studies = {name: remains for name, remains in _studies(copy) if remains.events or remains.trials}
+        if not studies:
+            raise StoreError(
+                f"{path}: expected a study that can be read at least in part, got none of it; restore a copy"
+            )
+        made = Path(folder) / "made.sqlite"
+        states = [_write(made, name, mend(remains)) for name, remains in studies.items()]
+        made.rename(target)
+    trials = [record for state in states for record in state.trials.values()]
+    found = sum(len(r.events) for r in studies.values())
+    expected = sum(max(r.last, len(r.events)) for r in studies.values())
+    completed = sum(record.status == TrialStatus.COMPLETED for record in trials)
+    return Salvaged(target, found, expected - found, len(trials), completed)
+
+
+def _lengthen(path: Path) -> None:
+    """Gives a file that was cut off the length that it says it has; else SQLite reads nothing of it."""
+    with path.open("r+b") as file:
+        head = file.read(32)
+        size, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
+        size = 65536 if size == 1 else size
+        if head.startswith(b"SQLite format 3\0") and path.stat().st_size < size * pages <= LARGEST:
+            file.truncate(size * pages)
+
+
+def rescued(error: StoreError, path: Path) -> StoreError:
+    """The error of a file that turned out to be damaged, after what can be read of it was written beside it."""
+    beside = recovered_path(path)
+    if beside.exists():
+        return StoreError(f"{error}; what an earlier attempt could read of it is in {beside}")
+    try:
+        found = salvage(path)
+    except (StoreError, OSError, sqlite3.Error) as reason:
+        return StoreError(f"{error}; nothing of it could be recovered ({reason})")
+    return StoreError(
+        f"{error}; nothing in it was changed. {found}: to go on with those, move {path.name} and its -wal away and "
+        "that file to its place"
+    )
+
+
+def _studies(path: Path) -> Iterator[tuple[str, Remains]]:
+    """Every study of a file by name, with what is left of it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = bytes
+        names = dict(_rows(connection, "SELECT id, study FROM studies") or [(1, b"study")])
+        for number, name in names.items():
+            yield name.decode(errors="replace"), _remains(connection, path, int(number))
+
+
+def _remains(connection: sqlite3.Connection, path: Path, study: int) -> Remains:
+    """What can be read of one study."""
+    row = _rows(connection, f"SELECT {', '.join(STUDY)} FROM studies WHERE id = ?", study)
+    pages = _rows(connection, "PRAGMA page_count")
+    last = int(row[0][0]) if row else 0
+    bound = last or (int(pages[0][0]) * EVENTS_OF_A_PAGE if pages else 0)
+    events, trials = dict[int, e.Event](), dict[int, TrialRecord]()
+    spans = "SELECT position, kind, version, body FROM events WHERE study = ? AND position BETWEEN ? AND ?"
+    for position, *text in _spans(connection, spans, study, 1, bound):
+        _note(events, position, _decoded(*text))
+    spans = f"SELECT {', '.join(TRIAL)} FROM trials WHERE study = ? AND number BETWEEN ? AND ?"
+    for row in _spans(connection, spans, study, 0, bound):
+        _note(trials, row[0], _record(row))
+    if len(events) < bound:
+        _look_at_pages(path, study, events, trials)
+    configs = _rows(connection, "SELECT config FROM parameters WHERE study = ?", study) or []
+    parameters = [config for config in (_json(text) for (text,) in configs) if isinstance(config, dict)]
+    return Remains(events, trials, parameters, last, _opened(row[0]) if row else None)
+
+
+def _rows(connection: sqlite3.Connection, sql: str, *values: Any) -> list[Any] | None:
+    """The rows of a query; None when they cannot be read."""
+    try:
+        return connection.execute(sql, values).fetchall()
+    except sqlite3.Error:
+        return None
+
+
+def _spans(connection: sqlite3.Connection, sql: str, study: int, low: int, high: int) -> Iterator[Any]:
+    """The rows from `low` to `high` that can be read."""
+    waiting = [(low, high)] if _rows(connection, f"{sql} LIMIT 0", study, low, high) == [] else []
+    while waiting:
+        low, high = waiting.pop()
+        try:
+            rows = connection.execute(sql, (study, low, high)).fetchall()
+        except sqlite3.Error:
+            if low < high:
+                middle = (low + high) // 2
+                waiting += [(middle + 1, high), (low, middle)]
+        else:
+            yield from rows
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _decoded(kind: Any, version: Any, body: Any) -> e.Event | None:
+    """An event, None when its text is damaged."""
+    try:
+        return e.decode(_text(kind), int(version), _text(body))
+    except (StoreError, ValueError, TypeError, AttributeError, KeyError):
+        return None
+
+
+def _record(row: Sequence[Any]) -> TrialRecord | None:
+    """A trial of the plain tables, None when its text is damaged."""
+    try:
+        record = record_of([_text(x) for x in row][:-2])
+        return record if isinstance(record.values, dict) else None
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return None
+
+
+def _look_at_pages(path: Path, study: int, events: dict[int, e.Event], trials: dict[int, TrialRecord]) -> None:
+    """Adds what stands on pages that no tree leads to any more."""
+    tables = metadata().tables
+    columns, real = tables["trials"].c.keys(), sqlalchemy().Double
+    floats = {c.name for c in tables["trials"].c if isinstance(c.type, real)}  # whole ones stand there as integers
+    for row in rows_of_pages(path):
+        if row[:1] != [study] or not isinstance(row[1], int):
+            continue
+        if len(row) == len(tables["events"].c) and row[1] not in events:
+            _note(events, row[1], _decoded(*row[2:]))
+        elif len(row) == len(columns) and row[1] not in trials:
+            said: dict[str, Any] = dict(zip(columns, row, strict=True))
+            said |= {name: float(said[name]) for name in floats if isinstance(said[name], int)}
+            _note(trials, row[1], _record([said[name] for name in TRIAL]))
+
+
+def _note(found: dict[int, T], key: Any, value: T | None) -> None:
+    if value is not None and isinstance(key, int):
+        found[key] = value
+
+
+def _opened(row: Any) -> e.StudyOpened | None:
+    """The opening of a study from its row, None when its text is damaged."""
+    try:
+        said = dict(zip(STUDY, map(_text, row), strict=True))
+        kept = {n: said[n] for n in ("name", "algorithm", "backend", "version")}
+        goal, options = e.from_json(said["objective"]), e.from_json(said["options"])
+        seed, created = None if said["seed"] is None else int(said["seed"]), float(said["created"])
+        return e.StudyOpened(objective=goal, options=options, seed=seed, created=created, **kept)
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _json(text: Any) -> Any:
+    try:
+        return e.from_json(_text(text))
+    except (ValueError, TypeError):
+        return None
+
+
+def _write(path: Path, name: str, events: list[e.Event]) -> StudyState:
+    """Makes a study of these events in a file, and returns what they add up to."""
+    connection = Connection(path, "full", read_only=False)
+    try:
+        statements, state = StudyStatements(connection.dialect), fold(enumerate(events, 1))
+        with connection.transaction() as cursor:
+            statements.make.run(cursor, {"study": name, "position": len(events)})
+            writer = Writer(statements.find.run(cursor, {"key": name}).fetchone()[0], connection.dialect)
+            for position, event in enumerate(events, 1):
+                writer.write(cursor, position, event)
+            cursor.execute("UPDATE studies SET closed = ? WHERE study = ?", (state.closed, name))
+        return state
+    finally:
+        connection.close()

@@ -1,0 +1,157 @@
+"""Damaged files: what can be read of them goes on elsewhere, and they stay as they are."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from tests.contracts.store import portrait, same_reports, stories, texts
+from tests.faults.append_script import story
+
+from krigetuner.cli import main
+from krigetuner.errors import StoreError
+from krigetuner.store import events as e
+from krigetuner.store.database import DatabaseStore
+from krigetuner.store.mending import Remains, mend
+from krigetuner.store.replay import StudyState, fold
+from krigetuner.store.salvage import recovered_path, salvage
+from krigetuner.trial.trial import TrialStatus
+
+OPENED = e.StudyOpened("s", {"name": "loss", "direction": "min"}, "random", {"a": 1}, "cpp", 1, 7.0, "0.1")
+CONFIG = {"class_name": "Float", "config": {"name": "x", "min_value": 0.0, "max_value": 1.0, "conditions": []}}
+EVENTS = (OPENED, e.SpaceGrew((CONFIG,), (), 1.0), *itertools.islice(story(0), 1500))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "study.sqlite"
+    with closing(DatabaseStore(path)) as store:
+        store.append_all(EVENTS)
+    return path
+
+
+def read_back(path: Path) -> tuple[list[e.Event], StudyState]:
+    """The events of a file, which can be conducted."""
+    with closing(DatabaseStore(path)) as store:
+        events = [event for _, event in store.read()]
+        assert portrait(store.state()) == portrait(fold(enumerate(events, 1)))
+        reports = [x for x in events if isinstance(x, e.TrialReported) and x.metrics]
+        assert same_reports(store.measurements(), sorted(reports, key=lambda x: x.number))
+        state = store.state()
+        assert list(state.trials) == list(range(len(state.trials)))
+        assert store.append(e.StudyClosed("goes on")) == len(events) + 1
+    return events, state
+
+
+def cut(data: bytearray, rng: random.Random) -> None:
+    del data[int(len(data) * rng.uniform(0.3, 0.95)) :]
+
+
+def zeroed_page(data: bytearray, rng: random.Random) -> None:
+    page = rng.randrange(1, len(data) // 4096)
+    data[4096 * page : 4096 * (page + 1)] = bytes(4096)
+
+
+def noise(data: bytearray, rng: random.Random) -> None:
+    start = rng.randrange(4096, len(data) - 30_000)
+    data[start : start + 30_000] = rng.randbytes(30_000)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("damage", [cut, zeroed_page, noise])
+def test_what_is_readable_goes_on(whole: Path, tmp_path: Path, damage: Any, seed: int) -> None:
+    data = bytearray(whole.read_bytes())
+    damage(data, random.Random(seed))
+    path = tmp_path / "study.sqlite"
+    path.write_bytes(data)
+    found = salvage(path)
+    assert path.read_bytes() == data
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["study-recovered.sqlite", "study.sqlite"]
+    _, state = read_back(found.path)
+    before = {r.trial_id: r for r in fold(enumerate(EVENTS, 1)).trials.values()}
+    for record in state.trials.values():
+        original = before[record.trial_id]
+        assert (record.values, record.origin) == (original.values, original.origin)
+        if record.status == TrialStatus.COMPLETED:
+            assert (record.score, record.metrics.keys()) == (original.score, original.metrics.keys())
+    assert (found.trials, found.events + found.lost) == (len(state.trials), len(EVENTS))
+    if damage is zeroed_page:
+        assert len(state.trials) > 0.9 * len(before)
+
+
+def test_a_whole_file_and_one_with_a_log_are_recovered_whole(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "study.sqlite"
+    shutil.copyfile(whole, path)
+    with closing(DatabaseStore(path)) as store:
+        store.append(e.StudyClosed("only in the log"))
+        assert main(["recover", str(tmp_path), "--to", str(tmp_path / "new" / "copy.sqlite")]) == 0
+    events, _ = read_back(tmp_path / "new" / "copy.sqlite")
+    assert texts(events) == texts([*EVENTS, e.StudyClosed("only in the log")])
+    assert main(["recover", str(tmp_path), "--to", str(tmp_path / "new" / "copy.sqlite")]) == 1  # nothing overwritten
+
+
+def test_a_conductor_of_a_damaged_study_is_told_where_the_rest_is(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "study.sqlite"
+    path.write_bytes(whole.read_bytes()[: 4096 * 30])
+    before = path.read_bytes()
+    with pytest.raises(
+        StoreError, match=r"malformed'; it is damaged: .*nothing in it was changed\. \d+ events could be"
+    ):
+        _ = DatabaseStore(path).state()
+    assert path.read_bytes()[100:] == before[100:]  # the counter in its head apart
+    _, state = read_back(recovered_path(path))
+    assert len(state.trials) > 10
+    recovered = recovered_path(path).read_bytes()
+    with pytest.raises(StoreError, match=r"an earlier attempt could read of it is in .*study-recovered\.sqlite"):
+        _ = DatabaseStore(path).state()
+    assert recovered_path(path).read_bytes() == recovered
+    with pytest.raises(StoreError, match="`krigetuner recover` writes what is readable"):
+        _ = DatabaseStore(path, read_only=True).state()
+
+
+def test_a_file_of_which_nothing_is_left(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "study.sqlite"
+    path.write_bytes(b"SQLite format 3\0" + b"\xff" * 50_000)
+    with pytest.raises(StoreError, match=r"it is damaged.*nothing of it could be recovered .*restore a copy"):
+        DatabaseStore(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["study.sqlite"]
+    assert main(["recover", str(tmp_path)]) == 1
+    assert "expected a study that can be read at least in part, got none of it" in capsys.readouterr().err
+    path.unlink()
+    assert main(["recover", str(tmp_path)]) == 1
+    assert "expected a study to recover, got no file" in capsys.readouterr().err
+
+
+@given(events=stories(24), holes=..., rows=...)
+def test_events_with_any_holes_are_a_story(events: list[e.Event], holes: list[bool], rows: list[bool]) -> None:
+    state = fold(enumerate(events, 1))
+    gone = dict(enumerate(holes, 1))
+    kept = {p: x for p, x in enumerate(events, 1) if not gone.get(p, False)}
+    trials = {n: r for n, r in state.trials.items() if n < len(rows) and rows[n]}
+    mended = mend(Remains(kept, trials, list(state.parameters.values()), len(events)))
+    after = fold(enumerate(mended, 1))
+    assert isinstance(mended[0], e.StudyOpened)
+    assert list(after.trials) == list(range(len(after.trials)))
+    assert set(after.parameters) == set(state.parameters)
+    for event in kept.values():
+        if isinstance(event, e.TrialAsked):
+            assert event.trial_id in after.numbers
+    for record in trials.values():
+        again = after.trials[after.numbers[record.trial_id]]
+        over = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+        assert (again.status in over) == (record.status in over)
+    if not any(holes) and len(kept) == len(events):
+        assert texts(mended) == texts(events)
+
+
+def test_a_study_whose_begin_is_lost_has_its_options_from_its_row(whole: Path) -> None:
+    kept = {p: x for p, x in enumerate(EVENTS, 1) if p > 12}
+    state = fold(enumerate(mend(Remains(kept, {}, [], 0, OPENED)), 1))
+    assert (state.name, state.seed, state.options) == ("s", 1, {"a": 1})
+    assert mend(Remains(kept, {}, [], 0))[0] == e.StudyOpened("", {"candidates": []}, "", {}, "", None, 0.0, "")

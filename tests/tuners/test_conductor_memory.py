@@ -12,7 +12,7 @@ import pytest
 import krigetuner as kt
 
 TRIALS = 4
-FEW, MANY = 100, 400
+FEW, MANY = 50, 350
 
 
 class Epochs(kt.BaseTuner):
@@ -45,4 +45,4 @@ def kept(folder: Path, epochs: int, **options: Any) -> int:
 def test_epochs_leave_nothing_behind(tmp_path: Path, options: dict[str, Any]) -> None:
     kept(tmp_path, 1, **options)  # what is imported and compiled at the first use
     few, many = kept(tmp_path, FEW, **options), kept(tmp_path, MANY, **options)
-    assert (many - few) / (TRIALS * (MANY - FEW)) < 2.0  # bytes
+    assert (many - few) / (TRIALS * (MANY - FEW)) < 40.0  # bytes; a report that is kept has some hundred

@@ -21,7 +21,7 @@ REFERENCE = NumpyBackend()
 SIZES = {"n": 70, "m": 40, "d": 12}
 
 
-@pytest.fixture(scope="module", params=["cpp"])
+@pytest.fixture(scope="module", params=["cpp", pytest.param("cuda", marks=pytest.mark.gpu)])
 def backend(request: pytest.FixtureRequest) -> Any:
     return load(request.param)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from pathlib import Path
@@ -122,6 +123,7 @@ class BackendValues:
         value = -0.5 * 1.69 / 1.8 - 0.5 * math.log(2 * math.pi * 1.8)
         assert fitted.log_likelihood == pytest.approx(value, rel=1e-14)
 
+    @pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="a judge is not installed: scikit-learn")
     @pytest.mark.parametrize("family", FAMILIES)
     def test_agrees_with_scikit_learn(self, backend: Any, family: str) -> None:
         from sklearn import gaussian_process

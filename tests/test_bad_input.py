@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import sqlite3
 import subprocess
 import sys
 import warnings
@@ -16,6 +18,7 @@ import pytest
 
 import krigetuner as kt
 from krigetuner.errors import StoreError, StudyLocked, StudyMismatch
+from krigetuner.trial.history import Origin
 
 Case = Callable[[Path], None]
 
@@ -126,6 +129,54 @@ def damaged_database(path: Path) -> None:
     again = oracle()
     again._set_project_dir(path, "project", overwrite=True)
     assert again.trials == {}
+
+
+def partly_readable_database(path: Path) -> None:
+    one = oracle(max_trials=None)
+    one._set_project_dir(path, "project")
+    scores = [float(trial_of(one, float(n)).score) for n in range(100)]
+    one.close()
+    file = path / "project" / "study.sqlite"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    with pytest.raises(
+        StoreError, match=r"it is damaged.* events could be read.* completed, are in .*-recovered\.sqlite"
+    ):
+        oracle(max_trials=None)._set_project_dir(path, "project")
+    (path / "again").mkdir()
+    (path / "project" / "study-recovered.sqlite").rename(path / "again" / "study.sqlite")
+    again = oracle(max_trials=None)
+    again._set_project_dir(path, "again")
+    found = [t.score for t in again.trials.values() if t.status == "COMPLETED"]
+    assert set(found) <= set(scores)
+    assert len(found) > 30
+    assert trial_of(again, 1.0).status == "COMPLETED"
+
+
+def database_of_a_newer_version(path: Path) -> None:
+    recorded(path)
+    with contextlib.closing(sqlite3.connect(path / "project" / "study.sqlite")) as connection:
+        connection.execute("update krigetuner set version = 99")
+        connection.commit()
+    before = (path / "project" / "study.sqlite").read_bytes()
+    with pytest.raises(
+        StoreError, match=r"version 1 or earlier, got version 99; .*upgrade to go on with it, or use ano"
+    ):
+        oracle()._set_project_dir(path, "project")
+    assert (path / "project" / "study.sqlite").read_bytes() == before
+
+
+def names_that_lead_out_of_the_directory(path: Path) -> None:
+    for name in ("..", "../x", "a/../../x", str(path / "x")):
+        with pytest.raises(
+            ValueError, match=r"project_name: expected a name in .*, got .*, which leads out of it; give"
+        ):
+            oracle()._set_project_dir(path / "inside", name)
+        with pytest.raises(ValueError, match="project_name: expected a name in"):
+            kt.RandomSearch(lambda hp: hp.Int("x", 1, 3), "val_loss", directory=path / "inside", project_name=name)
+    for trial_id in ("../x", "/x", "a/b", ""):
+        with pytest.raises(ValueError, match="name: expected one that can be a file's name"):
+            oracle()._ledger.asked({}, Origin("given"), trial_id=trial_id)
+    assert not list(path.iterdir())
 
 
 def second_conductor(path: Path) -> None:
@@ -303,6 +354,9 @@ CASES: dict[str, Case] = {
     "read-only directory": read_only_directory,
     "full disk": full_disk,
     "damaged database": damaged_database,
+    "database that can be read in part": partly_readable_database,
+    "database of a newer version": database_of_a_newer_version,
+    "names that lead out of the directory": names_that_lead_out_of_the_directory,
     "second conductor": second_conductor,
 }
 

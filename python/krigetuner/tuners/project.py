@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,18 @@ from krigetuner.store.keras_tuner_files import is_project
 
 
 def place(directory: str | Path | None, project_name: str | None) -> tuple[str | Path, str]:
-    """The directory of projects, "." unless given, and the project's name, "untitled_project" unless given."""
-    return directory or ".", project_name or "untitled_project"
+    """The directory of projects, "." unless given, and the project's name, "untitled_project" unless given.
+
+    Raises:
+        ValueError: the name leads out of the directory.
+    """
+    name = project_name or "untitled_project"
+    if os.pardir in Path(os.path.normpath(name)).parts[:1] or (directory and Path(name).is_absolute()):
+        raise ValueError(
+            f"project_name: expected a name in {str(directory or '.')!r}, got {name!r}, which leads out of it; give "
+            "the place as directory= and a name without '..'"
+        )
+    return directory or ".", name
 
 
 def project_path(directory: str | Path | None, project_name: str | None) -> Path:

@@ -236,7 +236,7 @@ class Patient:
         self.place = place
 
     def __call__(self, context: Context) -> Outcome:
-        (self.place / f"run-{os.getpid()}").touch()
+        (self.place / f"run-{time.monotonic_ns()}").touch()
         context.report(0, {"loss": 0.0})
         while not (self.place / "end").exists():
             time.sleep(0.05)

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run import ray_cluster
+from krigetuner.run.interrupts import uninterrupted
 from krigetuner.run.messages import Context, Deliver, Failed, Job, Outcome, Report, Reported
 from krigetuner.run.ray_cargo import Cargo, Depot
 from krigetuner.run.ray_slots import Event, Slots
@@ -211,7 +212,8 @@ class RayExecutor:
         """Hands out what is owed."""
         count = 0
         while self._owed:
-            deliver(self._owed.popleft())
+            with uninterrupted():
+                deliver(self._owed.popleft())
             count += 1
         return count
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from krigetuner.run import ray_cluster
+from krigetuner.run.interrupts import uninterrupted
 from krigetuner.run.messages import Report
 from krigetuner.run.ray_cluster import loaded
 from krigetuner.run.ray_slot import PAUSE, Slot
@@ -125,7 +126,7 @@ class Slots:
     def listen(self, seconds: float | None) -> Iterator[Event]:
         """What the slots said, waiting for the first word up to so many seconds.
 
-        One event after the other is taken: an interrupt between two of them loses neither.
+        An interrupt waits until all that was heard is taken.
 
         Raises:
             RuntimeError: workers cannot be started; the message has the reason.
@@ -141,8 +142,9 @@ class Slots:
         heard, _ = ray.wait(list(asked), num_returns=len(asked), timeout=0)
         if not heard and seconds != 0:
             heard, _ = ray.wait(list(asked), num_returns=1, timeout=seconds)
-        for reference in heard:
-            yield from self._heard(asked[reference], reference)
+        with uninterrupted():
+            for reference in heard:
+                yield from self._heard(asked[reference], reference)
 
     def _heard(self, slot: Slot, reference: Any) -> list[Event]:
         """One answer of a slot."""

@@ -16,7 +16,10 @@ from krigetuner.run.resources import GPUS, Share, room_for_another
 from krigetuner.run.worker import Task, Worker, start
 
 GRACE = 5.0
-"""Seconds that a process has to end when it was asked to."""
+"""Seconds from SIGTERM to SIGKILL."""
+
+FAREWELL = 15.0
+"""Seconds that a process without a job has to end by itself: its libraries may have something to finish."""
 
 PULSE = 0.25
 """Seconds between two looks at the processes, where the system does not tell of their death."""
@@ -120,7 +123,7 @@ class Crew:
 
     def _dismiss(self, worker: Worker) -> None:
         """Asks a worker without a job to end."""
-        worker.leaving = time.monotonic() + GRACE
+        worker.leaving = time.monotonic() + FAREWELL
         with suppress(OSError):
             worker.end()
 

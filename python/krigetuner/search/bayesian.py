@@ -19,6 +19,7 @@ from krigetuner.errors import KrigeTunerWarning
 from krigetuner.gp.acquisition import Acquisition
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, surrogate
+from krigetuner.gp.parabola import lowest_rows
 from krigetuner.gp.transforms import Kind
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
@@ -36,6 +37,9 @@ SHRINK, PATIENCE = 0.4, 6
 """After PATIENCE trials without a gain every second one comes from a model whose lengthscales are SHRINK times as long:
 it believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go
 on)."""
+
+QUIET = 1e-3
+"""Learned noise variance, of losses with variance one, below which a parabola through them is trusted."""
 
 
 @dataclass
@@ -127,8 +131,16 @@ class BayesianSearch:
             return (self._any_row(space, seen, number) if row is None else row), {
                 "start": "design" if index else "defaults"
             }
-        stuck = self.acquisition.name == "auto" and bool(number % 2) and stagnates(seen.losses)
-        model, note = self._model(space, seen, stuck)
+        choice = self._choice(space, seen)
+        stuck = self.acquisition.name == "auto" and stagnates(seen.losses)
+        if stuck and number % 4 == 1 and choice.found.noise < QUIET:
+            row = self._lowest_row(space, choice, seen, number)
+            if row is not None:
+                return row, {"model": "parabola"}
+        shrunk = stuck and number % 4 == 3
+        model, note = self._model(seen, choice.shrunk(SHRINK) if shrunk else choice)
+        if shrunk:
+            note["lengthscales"] = SHRINK
         row = self._best_row(space, model, seen, number)
         return (self._any_row(space, seen, number) if row is None else row), note
 
@@ -156,8 +168,8 @@ class BayesianSearch:
             return None
         return row
 
-    def _model(self, space: Space, seen: _Seen, shrunk: bool) -> tuple[Surrogate, dict[str, Value]]:
-        """The posterior after the trials that ended and those that run; with shorter lengthscales if asked for."""
+    def _choice(self, space: Space, seen: _Seen) -> Choice:
+        """The transform and the hyperparameters, of all trials that ended or of most."""
         backend = self._backend or get_backend()
         m = refit_size(len(seen.x))
         key = (
@@ -172,11 +184,12 @@ class BayesianSearch:
             kinds: Sequence[Kind] = LEARNED if self.acquisition.learns_transform else ("plain",)
             part = choose(backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, floor, kinds)
             self._fits = {key: part}
-        choice = self._fits[key].shrunk(SHRINK) if shrunk else self._fits[key]
-        model = surrogate(backend, seen.x, seen.losses, seen.variances, choice)
+        return self._fits[key]
+
+    def _model(self, seen: _Seen, choice: Choice) -> tuple[Surrogate, dict[str, Value]]:
+        """The posterior after the trials that ended and those that run, and a note on it."""
+        model = surrogate(self._backend or get_backend(), seen.x, seen.losses, seen.variances, choice)
         note: dict[str, Value] = {"acquisition": self.acquisition.name, "transform": model.choice.kind}
-        if shrunk:
-            note["lengthscales"] = SHRINK
         if model.jitter:
             note["jitter"] = model.jitter
             self._warn(model.jitter)
@@ -190,6 +203,12 @@ class BayesianSearch:
                 "the kernel matrix could not be factored as it is: jitter {:.0e} was added to its diagonal; raise alpha"
             )
             warnings.warn(text.format(jitter), KrigeTunerWarning, stacklevel=2)
+
+    def _lowest_row(self, space: Space, choice: Choice, seen: _Seen, number: int) -> Array | None:
+        """The untried row where a parabola near the best row is lowest."""
+        rng = generator(self.seed, number, "parabola")
+        rows = lowest_rows(space, seen.x, seen.losses, choice.found.hyper.lengthscales, rng)
+        return first_untried(space, rows, -np.arange(len(rows), dtype=np.float64), seen.taken)
 
     def _best_row(self, space: Space, model: Surrogate, seen: _Seen, number: int) -> Array | None:
         """The untried row with the largest acquisition."""

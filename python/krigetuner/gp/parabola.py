@@ -1,0 +1,107 @@
+"""Where a parabola through the losses near the best one is lowest.
+
+Close to the minimum of a smooth function a quadratic model is worth more than the surrogate: a step to its lowest point
+gains digits where the acquisition function gains a share. Where too few points are near for all of its coefficients,
+the model of least curvature is taken (Powell 2004, section 2).
+
+    n   observations      d   columns      q   numeric columns that are active in the best row
+    z   (k, q) the k nearest points as seen from the best one, in units of the trust region
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from krigetuner.backend.descent import minimise
+from krigetuner.backend.protocol import Array, Effort
+from krigetuner.space.space import Space
+
+Columns = npt.NDArray[np.intp]
+
+OVERSIZE = 1.3
+"""Points of a model for each coefficient that it has."""
+CROSSED = 10
+"""Up to so many columns the model has terms of two columns."""
+CONSTANT, SLOPE, CURVATURE = 1e-3, 0.03, 1.0
+"""Weights of the coefficients' sizes, where the points leave a choice."""
+SEARCH = Effort(iterations=30, tolerance=1e-6)
+STARTS = 3
+FLAT = 1e-10
+"""Curvature from which on a parabola has a vertex, in units of the losses' range over the trust region."""
+
+
+def lowest_rows(space: Space, x: Array, losses: Array, lengthscales: Array, rng: np.random.Generator) -> Array:
+    """Legal rows (b, d) at the minima of a parabola inside its trust region, the lowest first.
+
+    Args:
+        space: says what is legal.
+        x: (n, d) rows, some of them with finite losses.
+        losses: (n,).
+        lengthscales: (d,) that tell which points are near.
+        rng: chooses starts of the search for the minima.
+
+    Returns:
+        No rows where fewer than 2 q + 1 points share the best one's categories, or nothing is numeric.
+    """
+    best = x[np.argmin(losses)]
+    free = np.flatnonzero(~space.categorical & space.activity(best[None])[0])
+    others = np.setdiff1d(np.arange(space.dimensions), free)
+    alike = np.isfinite(losses) & (x[:, others] == best[others]).all(axis=1)
+    if not len(free) or alike.sum() < 2 * len(free) + 1:
+        return np.empty((0, space.dimensions))
+    z, y, region = _near(x[alike][:, free] - best[free], losses[alike], lengthscales[free])
+    slope, curvature = _regress(z, y)
+    lower, upper = np.maximum(-best[free] / region, -1.0), np.minimum((1.0 - best[free]) / region, 1.0)
+    points = _lowest(slope, curvature, lower, upper, rng)
+    rows = np.repeat(best[None], len(points), axis=0)
+    rows[:, free] += points * region
+    return space.snap(rows)
+
+
+def _lowest(slope: Array, curvature: Array, lower: Array, upper: Array, rng: np.random.Generator) -> Array:
+    """Minima (b, q) of the parabola in a box, the lowest first: the vertex if it is one, else ends of descents."""
+    if np.linalg.eigvalsh(curvature)[0] > FLAT:
+        vertex = np.linalg.solve(curvature, -slope)
+        if (vertex >= lower).all() and (vertex <= upper).all():
+            return np.asarray(vertex[None])
+    starts = np.concatenate([np.zeros((1, len(slope))), lower + (upper - lower) * rng.random((STARTS, len(slope)))])
+
+    def parabola(points: Array) -> tuple[Array, Array]:
+        bent = points @ curvature
+        return points @ slope + 0.5 * np.einsum("bi,bi->b", points, bent), slope + bent
+
+    points, values = minimise(parabola, starts, lower, upper, SEARCH)
+    return points[np.argsort(values, kind="stable")]
+
+
+def _near(moved: Array, losses: Array, lengthscales: Array) -> tuple[Array, Array, Array]:
+    """The nearest points (k, q) in units of the trust region, their losses (k,) scaled, and the region (q,).
+
+    Its half-widths are the medians of the points' distances along each column.
+    """
+    count = int(np.ceil(OVERSIZE * (1 + len(lengthscales) + len(_pairs(len(lengthscales))[0]))))
+    near = np.argsort(((moved / lengthscales) ** 2).sum(axis=1), kind="stable")[:count]
+    region = np.maximum(np.median(np.abs(moved[near]), axis=0), 1e-12)
+    y = losses[near] - losses[near].min()
+    return moved[near] / region, y / max(float(y.max()), 1e-300), region
+
+
+def _pairs(q: int) -> tuple[Columns, Columns]:
+    """The columns i and j of each quadratic term."""
+    if q > CROSSED:
+        return np.arange(q), np.arange(q)
+    i, j = np.triu_indices(q)
+    return i, j
+
+
+def _regress(z: Array, y: Array) -> tuple[Array, Array]:
+    """Slope (q,) and curvature (q, q) at the best point, by a regression in which near points count more."""
+    i, j = _pairs(z.shape[1])
+    terms = np.concatenate([np.ones((len(z), 1)), z, z[:, i] * z[:, j]], axis=1)
+    size = np.concatenate([[CONSTANT], np.full(z.shape[1], SLOPE), np.full(len(i), CURVATURE)])
+    weight = 1.0 / (1.0 + (z**2).mean(axis=1))
+    found = np.linalg.lstsq(terms * weight[:, None] / size, y * weight, rcond=1e-12)[0] / size
+    curvature = np.zeros((z.shape[1], z.shape[1]))
+    curvature[i, j] = found[1 + z.shape[1] :]
+    return found[1 : 1 + z.shape[1]], curvature + curvature.T

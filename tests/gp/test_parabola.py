@@ -1,0 +1,116 @@
+"""The parabola near the best row: known minima, trust region, columns that must not move."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from krigetuner.gp.parabola import CROSSED, OVERSIZE, lowest_rows
+from krigetuner.space.recorder import HyperParameters
+from krigetuner.space.space import Space
+
+
+def floats(count: int) -> Space:
+    hp = HyperParameters()
+    for i in range(count):
+        hp.Float(f"x{i}", 0.0, 1.0)
+    return Space(hp.space)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_a_parabola_is_solved_by_one_step(seed: int, d: int) -> None:
+    rng = np.random.default_rng(seed)
+    root = rng.standard_normal((d, d)) + 2.0 * np.eye(d)
+    minimum = 0.3 + 0.4 * rng.random(d)
+    x = np.clip(minimum + 0.2 * rng.standard_normal((2 * (d + 1) * (d + 2), d)), 0.0, 1.0)
+    losses = 7.0 + (((x - minimum) @ root) ** 2).sum(axis=1)
+    rows = lowest_rows(floats(d), x, losses, np.ones(d), rng)
+    best = x[np.argmin(losses)]
+    moved = np.abs(x - best)
+    near = np.argsort((moved**2).sum(axis=1))[: int(np.ceil(OVERSIZE * (d + 1) * (d + 2) / 2))]
+    if (np.abs(minimum - best) < np.median(moved[near], axis=0)).all():
+        np.testing.assert_allclose(rows[0], minimum, atol=1e-6)
+    else:
+        assert 7.0 + (((rows[0] - minimum) @ root) ** 2).sum() < losses.min()
+
+
+def test_a_second_step_gains_digits() -> None:
+    rng, d = np.random.default_rng(3), 5
+    space, minimum = floats(d), np.full(d, 0.43)
+    x = rng.random((40, d))
+    losses = (np.arange(1, d + 1) * (x - minimum) ** 2).sum(axis=1)
+    for _ in range(4):
+        row = lowest_rows(space, x, losses, np.ones(d), rng)[0]
+        x = np.concatenate([x, row[None]])
+        losses = np.append(losses, (np.arange(1, d + 1) * (row - minimum) ** 2).sum())
+    assert losses.min() < 1e-8 * losses[:40].min()
+
+
+def test_a_slope_leads_to_the_edge_of_the_trust_region_and_no_farther() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.random((60, 2))
+    losses = 3.0 * x[:, 0] - x[:, 1]
+    best = x[np.argmin(losses)]
+    near = np.sort(np.abs(x - best), axis=0)
+    row = lowest_rows(floats(2), x, losses, np.ones(2), rng)[0]
+    assert row[0] == 0.0 or row[0] < best[0]
+    assert row[1] == 1.0 or row[1] > best[1]
+    assert (np.abs(row - best) <= near[30]).all()
+
+
+def test_many_columns_have_no_mixed_terms_and_still_find_a_separable_minimum() -> None:
+    rng, d = np.random.default_rng(5), CROSSED + 4
+    x = 0.5 + 0.1 * rng.standard_normal((4 * d, d))
+    losses = ((x - 0.5) ** 2).sum(axis=1)
+    row = lowest_rows(floats(d), np.clip(x, 0, 1), losses, np.ones(d), rng)[0]
+    assert ((row - 0.5) ** 2).sum() < 0.01 * losses.min()
+
+
+def test_categories_and_columns_that_are_not_active_stay() -> None:
+    hp = HyperParameters()
+    hp.Choice("kind", ["a", "b", "c"])
+    hp.Float("x", 0.0, 1.0)
+    with hp.conditional_scope("kind", ["b"]):
+        hp.Float("only_b", 0.0, 1.0)
+    space, rng = Space(hp.space), np.random.default_rng(0)
+    x = space.sample(rng.random((60, space.dimensions)))
+    losses = np.array([(v.get("x", 0.5) - 0.3) ** 2 + (v["kind"] != "a") for v in map(space.decode, x)])
+    best = space.decode(x[np.argmin(losses)])
+    assert best["kind"] == "a"
+    for row in lowest_rows(space, x, losses, np.ones(space.dimensions), rng):
+        values = space.decode(row)
+        assert values["kind"] == "a"
+        assert "only_b" not in values
+        assert values["x"] == pytest.approx(0.3, abs=1e-3)
+
+
+def test_whole_numbers_stay_whole() -> None:
+    hp = HyperParameters()
+    hp.Int("n", 1, 9)
+    hp.Float("x", 0.0, 1.0)
+    space, rng = Space(hp.space), np.random.default_rng(2)
+    x = space.sample(rng.random((40, 2)))
+    losses = np.array([(v["n"] - 4.4) ** 2 + v["x"] ** 2 for v in map(space.decode, x)])
+    values = space.decode(lowest_rows(space, x, losses, np.ones(2), rng)[0])
+    assert values["n"] == 4
+    assert isinstance(values["n"], int)
+
+
+@pytest.mark.parametrize("losses", [np.full(30, 2.0), np.r_[np.full(29, np.inf), 1.0], 1e300 * np.arange(30.0)])
+def test_odd_losses_give_legal_rows_or_none(losses: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    rows = lowest_rows(floats(3), rng.random((30, 3)), losses, np.ones(3), rng)
+    assert np.isfinite(rows).all()
+    assert ((rows >= 0) & (rows <= 1)).all()
+
+
+def test_few_points_or_nothing_numeric_give_no_rows() -> None:
+    rng = np.random.default_rng(0)
+    assert lowest_rows(floats(3), rng.random((6, 3)), np.arange(6.0), np.ones(3), rng).shape == (0, 3)
+    hp = HyperParameters()
+    hp.Choice("kind", ["a", "b", "c"])
+    space = Space(hp.space)
+    assert lowest_rows(space, space.sample(rng.random((9, 1))), np.arange(9.0), np.ones(1), rng).shape == (0, 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.tuners.courier import Courier
+from tests.tuners.odd_trials import Branches, story
 from tests.tuners.parabola import Parabola
 
 from krigetuner.errors import FailedTrialError, FatalValueError, KrigeTunerWarning
@@ -18,28 +19,6 @@ from krigetuner.tuners.builtin_oracles import BayesianOptimizationOracle, GridSe
 from krigetuner.tuners.classes import RandomSearch
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
-
-
-class Branches(BaseTuner):
-    """Asks for more in one branch, and reports epochs."""
-
-    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
-        hp = trial.hyperparameters
-        x = hp.Float("x", -1.0, 1.0)
-        if hp.Choice("kind", ["a", "b"]) == "b":
-            x += hp.Int("k", 0, 5) / 5
-        if x > 1.5:
-            raise ValueError("too large")
-        for epoch in range(3):
-            self.oracle.report(trial.trial_id, epoch, {"loss": x / (epoch + 1)})
-        return {"loss": (x - 0.3) ** 2, "other": x}
-
-
-def story(tuner: BaseTuner) -> list[Any]:
-    """All that was recorded of the trials, and the space."""
-    records = tuner.oracle._ledger.state.trials.values()
-    told = [(r.trial_id, r.values, r.status, r.score, r.best_step, r.metrics, r.executions, r.attempt) for r in records]
-    return [told, tuner.history().to_dict("records"), tuner.oracle.get_space().get_config()]
 
 
 @pytest.mark.parametrize("oracle", [RandomSearchOracle, GridSearchOracle, BayesianOptimizationOracle])

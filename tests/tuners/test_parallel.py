@@ -1,0 +1,117 @@
+"""Searches whose trials run in worker processes of this machine."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import ShuffleSplit
+from tests.tuners.odd_trials import Branches, Dies, Hoards, Sums, story
+from tests.tuners.parabola import Parabola
+
+from krigetuner.space.recorder import HyperParameters
+from krigetuner.trial.objective import Objective
+from krigetuner.tuners.base_tuner import BaseTuner
+from krigetuner.tuners.builtin_oracles import BayesianOptimizationOracle, RandomSearchOracle
+from krigetuner.tuners.sklearn_tuner import SklearnTuner
+from krigetuner.tuners.trial import Trial
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def test_one_worker_process_finds_what_this_process_finds(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    for workers in (None, 1):
+        oracle = BayesianOptimizationOracle("loss", max_trials=8, seed=4)
+        opened.append(Branches(oracle, directory=tmp_path / str(workers)))
+        opened[-1].search(verbose=0, workers=workers)
+    assert story(opened[0]) == story(opened[1])
+    assert not children()
+
+
+def test_a_trial_that_dies_or_hangs_fails_with_its_reason_and_the_search_goes_on(
+    tmp_path: Path, opened: list[BaseTuner]
+) -> None:
+    ways = ["", "segfault", "exit", "hang", "", "segfault"]
+    tuner = Dies(max_trials=6, directory=tmp_path, seed=0, max_consecutive_failed_trials=None)
+    opened.append(tuner)
+    tuner.search(ways, verbose=0, workers=2, trial_timeout=3)
+    trials = tuner.oracle.trials
+    assert [trials[n].status for n in "012345"] == ["COMPLETED", *["FAILED"] * 3, "COMPLETED", "FAILED"]
+    assert "SIGSEGV" in str(trials["1"].message)
+    assert str(tmp_path) in str(trials["1"].message)
+    assert "trial 2 says hello" in str(trials["2"].message)
+    assert "exit code 3" in str(trials["2"].message)
+    assert "3 seconds" in str(trials["3"].message) or "trial_timeout" in str(trials["3"].message)
+    assert "trial 4 says hello" in (Path(tuner.get_trial_dir("4")) / "output.log").read_text()
+    assert not children()
+
+
+def test_retries_bring_such_a_trial_to_its_end(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    tuner = Dies(max_trials=2, directory=tmp_path, seed=0, max_retries_per_trial=1)
+    opened.append(tuner)
+    tuner.search(["", "exit"], verbose=0, workers=2)
+    assert [(t.status, t.attempt) for t in tuner.oracle.trials.values()] == [("COMPLETED", 0), ("COMPLETED", 1)]
+
+
+def test_what_cannot_travel_is_named(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    tuner = Parabola(max_trials=2, directory=tmp_path)
+    opened.append(tuner)
+    tuner.cache = {"lock": threading.Lock()}  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match=r"tuner\.cache\['lock'\]"):
+        tuner.search(verbose=0, workers=2)
+    del tuner.cache  # type: ignore[attr-defined]
+    tuner.search(verbose=0, workers=2)
+    assert [t.status for t in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
+
+
+def test_data_are_shared(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    x = np.ones((1000, 300))
+    opened.append(Sums(RandomSearchOracle(max_trials=3), directory=tmp_path))
+    opened[0].search(x, {"x": x}, verbose=0, workers=2)
+    assert {t.score for t in opened[0].oracle.trials.values()} == {300_000.0}
+
+
+def ridge(hp: HyperParameters) -> Any:
+    return Ridge(alpha=hp.Choice("alpha", [0.1, 1.0]), solver=hp.Choice("solver", ["cholesky", "svd"]))
+
+
+class Saves(SklearnTuner):
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        result = super().run_trial(trial, *args, **kwargs)
+        self.save_model(trial.trial_id, Ridge(alpha=123.0).fit(*args))
+        return result
+
+
+@pytest.mark.slow
+def test_scikit_learn(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3))
+    y = x @ [1.0, 2.0, 3.0] + rng.normal(size=60)
+    oracle = RandomSearchOracle(Objective("score", "max"), max_trials=4, seed=1)
+    opened.append(Saves(oracle, ridge, cv=ShuffleSplit(3), directory=tmp_path))
+    opened[0].search(x, y, verbose=0, workers=2)
+    scores: dict[float, list[float]] = {}
+    for trial in oracle.trials.values():
+        scores.setdefault(trial.hyperparameters["alpha"], []).append(trial.score or 0.0)
+    assert len(scores) == 2  # solvers agree, so all trials have had the same folds
+    assert all(pair == pytest.approx([pair[0]] * 2, rel=1e-6) for pair in scores.values())
+    assert opened[0].get_best_models()[0].alpha == 123.0
+
+
+def test_isolated_trials_begin_with_nothing_and_leave_nothing(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    tuner = Hoards(max_trials=4, directory=tmp_path, seed=0)
+    opened.append(tuner)
+    before = psutil.Process().memory_info().rss
+    tuner.search(verbose=0, isolate_trials=True)
+    table = tuner.results()
+    assert table["kept"].tolist() == [1] * 4
+    assert table["process"].nunique() == 4
+    assert psutil.Process().memory_info().rss - before < 40e6
+    assert not children()

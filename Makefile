@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+NATIVE := 'cpp/*.[ch]pp' 'cuda/*.[ch]pp' 'cuda/*.cu' 'cuda/*.cuh' 'cuda/*.h' ':!cpp/tests/third_party'
 SOURCES := pyproject.toml CMakeLists.txt $(shell find $(wildcard cpp cuda) -name '*.[ch]pp' -o -name '*.cu*' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-cpp test-python lint format bench wheel clean
+.PHONY: demo test test-cpp test-python test-gpu sanitize-gpu cuda-report lint format bench wheel clean
 
 demo: $(VENV)/.installed ## tune a Keras network on real data by Bayesian, grid and random search
 	$(BIN)/python examples/digits.py $(DEMO)
@@ -35,18 +36,41 @@ test-cpp: $(VENV)/.installed
 test-python: $(VENV)/.tested
 	$(BIN)/python -m pytest $(PYTEST)
 
+# Offline: takes what $(PYTHON) has (numpy, scipy, pybind11, scikit-build-core, cmake, ninja, pytest, hypothesis; cupy) and
+# leaves it as it is. A test that is skipped has failed.
+GPU := build/gpu
+GPU_TESTS := KRIGETUNER_EXPECT_CUDA=1 $(GPU)/bin/python -m pytest -m gpu tests/backend $(PYTEST)
+
+$(GPU)/.installed: $(SOURCES)
+	$(PYTHON) -m venv --system-site-packages --without-pip $(GPU)
+	KRIGE_CUDA=ON KRIGETUNER_REQUIRE_NATIVE=1 $(PYTHON) -m pip --python $(GPU)/bin/python install --quiet --no-index \
+	  --no-build-isolation --no-deps --force-reinstall .
+	touch $@
+
+test-gpu: $(GPU)/.installed ## build the CUDA core and test it, on a machine with an NVIDIA GPU
+	$(GPU_TESTS)
+
+sanitize-gpu: $(GPU)/.installed ## the same contract under compute-sanitizer
+	for tool in memcheck racecheck initcheck; do \
+	  KRIGETUNER_CUDA_POOL=own compute-sanitizer --tool $$tool --error-exitcode 1 --target-processes all \
+	    $(GPU)/bin/python -m pytest -m gpu tests/backend/test_cuda.py -k TestCuda || exit 1; \
+	done
+
+cuda-report: ## registers, shared memory and spills of the CUDA kernels; needs nvcc, no GPU
+	$(PYTHON) bench/core/resources.py
+
 lint: $(VENV)/.installed
 	$(PIP) install --quiet --group lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'cpp/include' 'cpp/src' 'cpp/bindings' 'cpp/bench' 'cpp/tests/*.cpp')
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files $(NATIVE))
 
 format: $(VENV)/.installed
 	$(PIP) install --quiet --group lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $$(git ls-files 'cpp/include' 'cpp/src' 'cpp/bindings' 'cpp/bench' 'cpp/tests/*.cpp')
+	$(BIN)/clang-format -i $$(git ls-files $(NATIVE))
 
 wheel: $(VENV)/.installed
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -99,6 +99,7 @@ def test_a_gpu_that_is_not_there(machine: Any, monkeypatch: pytest.MonkeyPatch, 
     assert CudaBackend(2, native=emulated_gpu.load()).device == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_memory_that_ends_at_any_moment_is_given_back(machine: Any, verb: str) -> None:
     backend, p = open_backend(), make_problem(1, n=9)
@@ -118,6 +119,7 @@ def test_memory_that_ends_at_any_moment_is_given_back(machine: Any, verb: str) -
     VERBS[verb](backend, p)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_gpu_that_is_lost_at_any_moment(machine: Any, verb: str) -> None:
     backend, p = open_backend(), make_problem(2, n=9)

@@ -37,6 +37,7 @@ class Job:
         run: the work: takes the context and returns the executions' outcomes. An executor of other processes pickles
             it. Its attribute `discovered`, if it has one, goes into the `Failed` of a run that raised.
         timeout: seconds after which the executor ends it, None for never. Executors of this process cannot.
+        parent_id: the trial whose files it goes on from, None for none.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Job:
     trial_id: str
     run: Callable[[Context], Outcome]
     timeout: float | None = None
+    parent_id: str | None = None
 
 
 @dataclass(frozen=True)

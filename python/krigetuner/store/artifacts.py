@@ -21,6 +21,9 @@ MARK = ".krigetuner"
 _PLAIN = re.compile(r"[0-9]+|trial_[0-9]+")
 """Most names: nothing in them has to be looked at twice."""
 
+ROOT = "KRIGETUNER_ROOT"
+"""Environment variable: where a process that runs trials keeps what belongs below "/", its disk not being shared."""
+
 _RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$")
 
 
@@ -60,6 +63,13 @@ def trial_directory(project: str | Path, trial_id: str, create: bool = False) ->
                 "choose another directory or free it"
             ) from error
     return path
+
+
+def rooted(path: str | Path, root: str | None = None) -> Path:
+    """An absolute path as this machine has it: below `root`, or else below what KRIGETUNER_ROOT says, or itself."""
+    place = Path(path)
+    below = root or os.environ.get(ROOT)
+    return place if not below or place.is_relative_to(below) else Path(below, *place.parts[1:])
 
 
 @contextmanager

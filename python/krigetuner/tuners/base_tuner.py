@@ -15,7 +15,7 @@ from krigetuner.run.executor import Executor
 from krigetuner.run.loop import Loop
 from krigetuner.run.progress import Progress, Shown, mode_for, show, tell_interrupted
 from krigetuner.run.role import is_chief_oracle, present_role, tuner_id
-from krigetuner.store.artifacts import trial_directory
+from krigetuner.store.artifacts import rooted, trial_directory
 from krigetuner.trial.trial import TrialRecord
 from krigetuner.tuners import project, summaries
 from krigetuner.tuners.discovery import discover
@@ -258,6 +258,11 @@ class BaseTuner:
     def __getstate__(self) -> dict[str, Any]:
         """What a process needs that runs trials: not the logger, and a directory that does not depend on its own."""
         return {**vars(self), "directory": str(Path(self.directory).absolute()), "logger": None}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Arrives in such a process, on whose machine the directory may have another place."""
+        vars(self).update(state)
+        self.directory = str(rooted(self.directory))
 
     def _findings(self) -> Mapping[str, Any]:
         """What runs in a worker process have left in this tuner that the one which searches must know, plain data."""

@@ -17,6 +17,7 @@ from krigetuner.run.messages import Failed, Finished, Job, Report, Reported
 from krigetuner.run.progress import Progress
 from krigetuner.run.shared import Shared
 from krigetuner.search.protocol import Done, Wait
+from krigetuner.trial import budget
 from krigetuner.trial.trial import TrialRecord, TrialStatus
 from krigetuner.tuners import scoring
 from krigetuner.tuners.news import News
@@ -117,7 +118,8 @@ class TunerStudy:
         self.news.trial_begins(trial)
         tuner.on_trial_begin(trial)
         run = TrialRun(self._errand, trial, record, tuner._training_seed(record))
-        job = Job(record.number, record.attempt, trial.trial_id, run, self._timeout)
+        parent = budget.parent_of(record.values)
+        job = Job(record.number, record.attempt, trial.trial_id, run, self._timeout, parent)
         self._running[record.number] = job, trial, time.monotonic()
         self._pace.asked(time.perf_counter() - began)
         return job

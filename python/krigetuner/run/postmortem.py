@@ -14,8 +14,10 @@ SIGNALS = {
     signal.SIGFPE: "a fault of native code",
     signal.SIGILL: "native code made for another processor",
 }
-FAULT = ("Fatal Python error", "Stack (most recent call first)")
+REPORTS = ("Fatal Python error", "Stack (most recent call first)")
+THREADS = ("Current thread", "Thread ")
 LINES = 25
+BEFORE = 8
 WIDTH = 200
 TAIL = 2**16
 
@@ -42,7 +44,7 @@ def cause(code: int, seconds: float | None = None) -> str:
 
 
 def last_lines(file: int, start: int = 0) -> str:
-    """The last lines of an open file, from the report of a fault on where there is one.
+    """The last lines of an open file; where Python has reported a fault, what the thread that had it was doing.
 
     Args:
         file: its descriptor.
@@ -51,9 +53,16 @@ def last_lines(file: int, start: int = 0) -> str:
     end = os.fstat(file).st_size
     start = max(start, end - TAIL)
     text = os.pread(file, max(end - start, 0), start).decode("utf-8", "replace")
-    found = [at for at in (text.rfind(word) for word in FAULT) if at >= 0]
-    lines = [line.rsplit("\r", 1)[-1].rstrip()[:WIDTH] for line in text[min(found, default=0) :].splitlines()]
-    return "\n".join(lines[:LINES] if found else lines[-LINES:]).strip("\n")
+    lines = [line.rsplit("\r", 1)[-1].rstrip()[:WIDTH] for line in text.rstrip().split("\n")]
+    reports = [i for i, line in enumerate(lines) if line.startswith(REPORTS)]
+    if not reports:
+        return "\n".join(lines[-LINES:]).strip("\n")
+    before, report = lines[: reports[-1]], lines[reports[-1] :]
+    threads = [i for i, line in enumerate(report) if line.startswith(THREADS)]
+    current = [i for i in threads if report[i].startswith(THREADS[0])] or threads or [0]
+    title = report[: threads[0] if threads else 0]
+    stack = [line for line in report[current[0] :] if not line.startswith("Extension modules")]
+    return "\n".join([*before[-BEFORE:], *title, *stack[:LINES]]).strip("\n")
 
 
 def last_lines_of(log: Path | None, start: int, scratch: int) -> str:

@@ -262,7 +262,8 @@ def _remove_if_empty(log: Path | None) -> None:
 
 def _cannot_start(worker: Worker, code: int) -> str:
     lines = last_lines_of(None, 0, worker.scratch.number)
+    how = f"exit code {code}" if code >= 0 else f"signal {-code}"
     return (
-        f"workers: expected processes that start, got {TRIES} in a row that died first ({cause(code)}); look at what "
-        f"the last one wrote:\n{lines or '(nothing)'}"
+        f"workers: expected processes that start, got {TRIES} in a row that died first ({how}); look at what the last "
+        f"one wrote:\n{lines or '(nothing)'}"
     )

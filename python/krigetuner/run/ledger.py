@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from krigetuner.run.opening import Opening, compare, difference_warning, objecti
 from krigetuner.run.policy import Goal
 from krigetuner.store import events as e
 from krigetuner.store.artifacts import safe_name
+from krigetuner.store.connection import ConnectionLost
 from krigetuner.store.protocol import Store
 from krigetuner.store.replay import StudyState, identity, parameter_name
 from krigetuner.trial.history import History, Origin, Value
@@ -45,22 +47,24 @@ class Ledger:
 
     @property
     def state(self) -> StudyState:
-        """The state of the study; read it, never change it."""
+        """The state of the study, the last one known while its server is away; read it, never change it."""
         if self._unsure:
-            self._catch_up()
+            with suppress(ConnectionLost):
+                self._catch_up()
         return self._state
 
-    def _record(self, event: e.Event) -> None:
-        """Appends one event, then folds it in."""
+    def _record(self, *events: e.Event) -> None:
+        """Appends events, all or none, then folds them in."""
         self._unsure = True  # until both are done: Ctrl-C may come between them
         try:
-            position = self._store.append(event)
-        except Exception:
-            self._unsure = False  # nothing was recorded
+            last = self._store.append_all(events)
+        except Exception as error:
+            self._unsure = isinstance(error, ConnectionLost)  # else nothing was recorded
             raise
-        self._state.apply(position, event)
-        if isinstance(event, e.SpaceGrew) and event.replaces:
-            self._redefined = position
+        for position, event in enumerate(events, last - len(events) + 1):
+            self._state.apply(position, event)
+            if isinstance(event, e.SpaceGrew) and event.replaces:
+                self._redefined = position
         self._unsure = False
 
     def _catch_up(self) -> None:
@@ -225,14 +229,16 @@ class Ledger:
         worker: str | None = None,
         trial_id: str | None = None,
         seen: int | None = None,
+        begin: bool = False,
     ) -> TrialRecord:
-        """Makes a trial; call `started` when it runs.
+        """Makes a trial; call `started` when it runs, unless it begins at once.
 
         Args:
             origin: an algorithm named "queue" takes the first enqueued values off the queue.
             counted: False for results obtained elsewhere.
             trial_id: a file name that no other trial has; made from the number by default.
             seen: position of the last event that the suggestion knew of; the present one by default.
+            begin: True to record in the same transaction that its first attempt begins.
 
         Raises:
             ValueError: the id is taken or no file name.
@@ -243,7 +249,8 @@ class Ledger:
             raise ValueError(f"trial_id: expected a new one, got {name!r}, which trial {self.state.numbers[name]} has")
         seen = self.state.position if seen is None else seen
         origin = replace(origin, note=plain.values(origin.note)) if origin.note else origin
-        self._record(e.TrialAsked(number, name, plain.values(values), origin, seen, counted, worker, plain.now()))
+        asked = e.TrialAsked(number, name, plain.values(values), origin, seen, counted, worker, plain.now())
+        self._record(asked, *([e.TrialStarted(number, 0, worker, plain.now())] if begin else []))
         return self.state.trials[number]
 
     def started(self, number: int, worker: str | None = None) -> TrialRecord:

@@ -76,6 +76,7 @@ class DatabaseStore:
         self._connection = Connection(location, durability, self._read_only, unchanging)
         self._lock = threading.RLock()
         self._position = 0
+        self._gave_up = False
         self._finish = self._connection.close
         self._token: str | None = None
         try:
@@ -168,24 +169,28 @@ class DatabaseStore:
         )
 
     def _after_outage(self, error: ConnectionLost, work: Callable[[], T]) -> T:
-        """Does something again as soon as the server is back.
+        """Does something again as soon as the server is back; after one long outage it is not waited for again.
 
         Raises:
             ConnectionLost: it stays away for `OUTAGE` seconds.
         """
-        warnings.warn(
-            f"{error}. The search waits for it, {OUTAGE:.0f} seconds at most", KrigeTunerWarning, stacklevel=6
-        )
-        deadline, pause = time.monotonic() + OUTAGE, 0.05
+        patience = 0.0 if self._gave_up else OUTAGE
+        if patience:
+            text = f"{error}. The search waits for it, {OUTAGE:.0f} seconds at most"
+            warnings.warn(text, KrigeTunerWarning, stacklevel=6)
+        deadline, pause = time.monotonic() + patience, 0.05
         while True:
             try:
                 self._connection.reopen()
-                return work()
+                done = work()
             except (ConnectionLost, _Stale) as again:  # stale: the lost connection's commit arrived after all
                 if time.monotonic() > deadline:
-                    raise StoreError(
-                        f"{again}; it was waited for, {OUTAGE:.0f} seconds. What was recorded before is there"
-                    ) from error
+                    self._gave_up = True
+                    text = f"{again}; it was waited for, {OUTAGE:.0f} seconds. What was recorded before is there"
+                    raise ConnectionLost(text) from error
+            else:
+                self._gave_up = False
+                return done
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

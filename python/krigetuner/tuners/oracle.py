@@ -104,19 +104,23 @@ class Oracle(OracleStudy):
             values = response.get("values") or {}
             if self._origin is None:
                 values = self._definitions.active_values(values)
-        record = self._ledger.asked(values, origin, worker=tuner_id, trial_id=trial_id, seen=self._seen)
+        record = self._ledger.asked(values, origin, worker=tuner_id, trial_id=trial_id, seen=self._seen, begin=True)
         self.trials[trial_id] = trial_of(record, self._definitions, self.objective)
         self.start_order.append(trial_id)
         self._remember(trial_id, record.values)
-        return self._start(record, tuner_id)
+        return self._hand_out(record, tuner_id)
 
     def _enqueued(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], Origin]:
         """The values that an enqueued configuration runs with, and where it comes from."""
         return self._definitions.active_values(values), Origin("queue")
 
     def _start(self, record: TrialRecord, tuner_id: str) -> Trial:
-        """Begins an attempt at a trial."""
+        """Records that an attempt at a trial begins."""
         self._ledger.started(record.number, tuner_id)
+        return self._hand_out(record, tuner_id)
+
+    def _hand_out(self, record: TrialRecord, tuner_id: str) -> Trial:
+        """Makes a trial the one that a tuner runs."""
         trial = self.trials[record.trial_id]
         trial.begin(record.attempt)
         self.ongoing_trials[tuner_id] = trial

@@ -36,12 +36,22 @@ def note_of(losses: list[float], acquisition: str = "auto") -> dict[str, object]
     return dict(answer[0].origin.note)
 
 
-def test_every_second_trial_then_comes_from_shorter_lengthscales() -> None:
+def test_one_in_four_then_comes_from_shorter_lengthscales() -> None:
     stuck = [0.2 + 0.1 * abs(i - 2) for i in range(PATIENCE + 5)]
-    assert len(stuck) % 2 == 1
+    assert len(stuck) % 4 == 3
     assert note_of(stuck)["lengthscales"] == SHRINK
     assert "lengthscales" not in note_of([*stuck, 0.9])
     assert "lengthscales" not in note_of([*stuck[:-1], 0.01])
+
+
+def test_one_in_four_is_where_a_parabola_is_lowest() -> None:
+    stuck = [0.2 + (0.1 * (i - 3.3)) ** 2 for i in range(PATIENCE + 7)]
+    assert len(stuck) % 4 == 1
+    assert note_of(stuck) == {"model": "parabola"}
+    noisy = [loss + 0.3 * (i % 2) for i, loss in enumerate(stuck)]
+    assert "model" not in note_of(noisy)
+    assert "model" not in note_of([*stuck[:-1], 0.01])
+    assert "model" not in note_of(stuck, "ei")
 
 
 def test_a_named_acquisition_is_what_it_says() -> None:

@@ -1,0 +1,80 @@
+"""A history as arrays, kept from one ask to the next at the cost of what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from krigetuner.backend.protocol import Array
+from krigetuner.space.space import Space
+from krigetuner.trial.history import History, Observation
+
+
+@dataclass
+class Seen:
+    """The rows of ended and of running trials, and which are taken.
+
+    Attributes:
+        x: (n, d) of those that ended.
+        losses: (n,), +inf where diverged or failed.
+        variances: (n,), 0 where not known.
+        running: (k, d) of those that run.
+        taken: identities (`Space.row_keys`) of all.
+    """
+
+    x: Array
+    losses: Array
+    variances: Array
+    running: Array
+    taken: set[bytes]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One chunk of a history."""
+
+    observations: tuple[Observation, ...]
+    rows: Array
+    ended: npt.NDArray[np.bool_]
+    losses: Array
+    variances: Array
+    keys: list[bytes]
+
+
+class EncodedHistory:
+    """Reads histories; a cache of a pure function of (space, history), whose observations it compares by identity."""
+
+    def __init__(self) -> None:
+        self._space: Space | None = None
+        self._pieces: list[_Piece] = []
+
+    def read(self, space: Space, history: History) -> Seen:
+        """The history in terms of the space."""
+        known = self._pieces if space is self._space else []
+        self._space = space
+        self._pieces = [
+            known[i] if i < len(known) and chunk is known[i].observations else _piece(space, chunk, known[i : i + 1])
+            for i, chunk in enumerate(history.chunks)
+        ]
+        rows = np.concatenate([np.empty((0, space.dimensions)), *(p.rows for p in self._pieces)])
+        ended = np.concatenate([np.empty(0, dtype=bool), *(p.ended for p in self._pieces)])
+        losses = np.concatenate([np.empty(0), *(p.losses for p in self._pieces)])
+        variances = np.concatenate([np.empty(0), *(p.variances for p in self._pieces)])
+        taken = set[bytes]().union(*(p.keys for p in self._pieces))
+        return Seen(rows[ended], losses[ended], variances[ended], rows[~ended], taken)
+
+
+def _piece(space: Space, chunk: tuple[Observation, ...], former: Sequence[_Piece]) -> _Piece:
+    """A chunk as arrays; rows of configurations that the former piece of this place has are taken from it."""
+    known = former[0].observations if former else ()
+    rows = np.empty((len(chunk), space.dimensions))
+    for i, o in enumerate(chunk):
+        same = i < len(known) and (known[i] is o or known[i].values is o.values or known[i].values == o.values)
+        rows[i] = former[0].rows[i] if same else space.encode(o.values)
+    ended = np.array([o.phase != "running" for o in chunk], dtype=bool)
+    losses = np.array([np.inf if o.loss is None else o.loss for o in chunk], dtype=np.float64)
+    variances = np.array([o.variance or 0.0 for o in chunk], dtype=np.float64)
+    return _Piece(chunk, rows, ended, losses, variances, space.row_keys(rows))

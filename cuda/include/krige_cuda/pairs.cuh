@@ -36,17 +36,17 @@ __device__ __forceinline__ Setting setting_of(const Metric& metric, int s) {
     return {metric.d, metric.numeric, metric.inverse + at, metric.weight + at, metric.variance[s]};
 }
 
-// the rows and columns of the tile that a thread works on: rows are neighbours, columns come in
-// two pairs, so that a warp reads shared memory without conflicts and writes whole sectors
+// The rows and columns of the tile that a thread works on: rows are neighbours, columns 16 apart,
+// so that a half-warp reads shared memory without conflicts and writes whole lines.
 struct PairThread {
     int first_row;
     int first_col;
 
     __device__ PairThread()
         : first_row(static_cast<int>(threadIdx.x) / 16 * 4),
-          first_col(static_cast<int>(threadIdx.x) % 16 * 2) {}
+          first_col(static_cast<int>(threadIdx.x) % 16) {}
     __device__ int row(int i) const { return first_row + i; }
-    __device__ int col(int j) const { return first_col + j % 2 + j / 2 * 32; }
+    __device__ int col(int j) const { return first_col + 16 * j; }
 };
 
 // chunk (pair_chunk, pair_tile) := places first... of the points from begin on, zero beyond them

@@ -9,7 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
+
+import numpy as np
 
 from krigetuner.run.executor import Executor
 from krigetuner.run.messages import Context, Execution, Job, Outcome, Report, Reported
@@ -83,6 +86,19 @@ def fault_with_a_child(context: Context) -> Outcome:
     child = subprocess.Popen(["sleep", "600"])
     context.report(0, {"child": child.pid})
     ctypes.string_at(0)
+    return outcome()
+
+
+def leave_a_child(context: Context) -> Outcome:
+    """Its child goes on when it has ended; joblib has one too, for what it shares."""
+    from joblib import Parallel, delayed
+
+    found = Parallel(n_jobs=2, max_nbytes=1000)(delayed(np.sum)(np.full(10_000, i)) for i in range(2))
+    return outcome(child=subprocess.Popen(["sleep", "600"]).pid, sum=float(sum(found)))
+
+
+def remove_the_directory(context: Context) -> Outcome:
+    Path.cwd().rmdir()
     return outcome()
 
 

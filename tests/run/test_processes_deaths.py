@@ -95,6 +95,27 @@ def test_children_of_a_dead_trial_die_too(two: ProcessExecutor) -> None:
     assert gone([int(reports[0].metrics["child"])])
 
 
+def test_what_a_finished_trial_has_left_goes_with_its_worker() -> None:
+    before = {path.name for path in Path("/dev/shm").glob("joblib*")}
+    executor = ProcessExecutor(1)
+    (report,) = jobs.results(executor, [jobs.leave_a_child])
+    metrics = report.outcome.executions[0].metrics
+    assert metrics["sum"] == 10_000
+    started = [number for number in children() if psutil.Process(number).ppid() != os.getpid()]
+    assert int(metrics["child"]) in started
+    executor.close()
+    assert gone(started)
+    assert {path.name for path in Path("/dev/shm").glob("joblib*")} <= before
+
+
+def test_a_directory_that_a_trial_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    executor = ProcessExecutor(1)
+    assert [type(r) for r in jobs.results(executor, [jobs.remove_the_directory, laws.answer])] == [Finished] * 2
+    executor.close()
+
+
 def test_an_idle_worker_that_dies_costs_no_trial() -> None:
     executor = ProcessExecutor(1)
     (first,) = jobs.results(executor, [jobs.process_number])

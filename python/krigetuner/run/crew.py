@@ -123,7 +123,7 @@ class Crew:
 
     def _dismiss(self, worker: Worker) -> None:
         """Asks a worker without a job to end."""
-        worker.leaving = time.monotonic() + FAREWELL
+        worker.dismissed, worker.leaving = True, time.monotonic() + FAREWELL
         with suppress(OSError):
             worker.end()
 
@@ -147,7 +147,8 @@ class Crew:
         """What a worker has said, and whether it is dead; then it is not waited for any more."""
         dead = worker.dead()
         if dead:
-            worker.signal(signal.SIGKILL)  # its children, one of which might go on sending
+            if not worker.dismissed:
+                worker.signal(signal.SIGKILL)  # its children, one of which might go on sending
             messages = worker.channel.receive(pieces=10**6)
             self._forget(worker)
             return messages, True

@@ -84,6 +84,7 @@ class Worker:
         used: whether it has or had one.
         holds: the keys of the shared values that it has.
         leaving: clock reading at which it is killed, if it does not end by itself; None while it is wanted.
+        dismissed: whether it was asked to end when it had nothing to do.
     """
 
     slot: int
@@ -97,6 +98,7 @@ class Worker:
     used: bool = False
     holds: set[str] = field(default_factory=set)
     leaving: float | None = None
+    dismissed: bool = False
 
     def give(self, task: Task) -> None:
         """Sends a job, with those of the shared values that the worker does not have.
@@ -162,12 +164,15 @@ class Worker:
         return bool(poll.poll(0))
 
     def bury(self) -> int:
-        """Ends what is left of a dead worker.
+        """Ends what is left of a dead worker: its children. Their group is the zombie's until that is waited for.
+
+        They are killed; but those of a worker that was asked to end, and has, are asked too, since among them may be
+        the one that clears away what `multiprocessing` and joblib have shared.
 
         Returns:
             The exit code, or a signal's number below 0.
         """
-        self.signal(signal.SIGKILL)  # its children; the number is the zombie's until wait()
+        self.signal(signal.SIGTERM if self.dismissed and self.leaving != math.inf else signal.SIGKILL)
         code = self.process.wait()
         self.channel.close()
         return code

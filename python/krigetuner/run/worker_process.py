@@ -18,7 +18,6 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from krigetuner.run.channel import Channel
@@ -109,13 +108,13 @@ class WorkerProcess:
     def work(self) -> None:
         """Runs one job after the other."""
         self._say("ready")
-        home = Path.cwd()
+        home = os.open(".", os.O_RDONLY)  # which may be removed meanwhile
         while (order := self._orders.get()) is not None:
             kind, *rest = order
             if kind == "prepare":
                 self._prepare(*rest)
             else:
-                os.chdir(home)
+                os.fchdir(home)
                 self._do(*rest)
 
     def _say(self, word: str) -> None:

@@ -43,8 +43,13 @@ class Meter:
 
     def __init__(self, trials: int, seconds: float) -> None:
         self._trials, self._every = trials, max(trials // 10, 1)
-        self._end = time.perf_counter() + seconds
+        self._seconds, self._end = seconds, 0.0
         self.count = 0
+        self.marks: list[tuple[int, float, float]] = []
+
+    def begin(self) -> None:
+        """Starts the clock."""
+        self._end = time.perf_counter() + self._seconds
         self.marks = [(0, time.perf_counter(), time.process_time())]
 
     def trial(self) -> bool:
@@ -86,6 +91,7 @@ def tuner_search(library: str, storage: str | None, meter: Meter, directory: str
     oracle = kt.oracles.RandomSearchOracle(kt.Objective("loss", "min"), max_trials=10**6, hyperparameters=hp, seed=1)
     more = {"storage": storage} if library == "krigetuner" else {}
     tuner = Tuner(oracle, directory=directory, project_name="bench", **more)
+    meter.begin()
     try:
         tuner.search(verbose=0)
     except Over:
@@ -113,6 +119,7 @@ def optuna_search(storage: str, meter: Meter, directory: str) -> None:
         if not meter.trial():
             study.stop()
 
+    meter.begin()
     study.optimize(objective, callbacks=[count])
 
 

@@ -62,16 +62,15 @@ class SeenConfigurations:
     def _replace(
         self, space: Space, start: int, known: tuple[Observation, ...], observations: tuple[Observation, ...]
     ) -> None:
-        for place, observation in enumerate(observations):
-            if place < len(known):
-                before = known[place]
-                if observation is before or observation.values == before.values:
-                    continue
-                self._forget(self._keys[start + place])
-                self._keys[start + place] = self.key(space, observation.values)
-            else:
-                self._keys.append(self.key(space, observation.values))
-            self._counts[self._keys[start + place]] += 1
+        for place, (before, observation) in enumerate(zip(known, observations, strict=False), start):
+            if observation is before or observation.values == before.values:
+                continue
+            self._forget(self._keys[place])
+            self._keys[place] = self.key(space, observation.values)
+            self._counts[self._keys[place]] += 1
+        for observation in observations[len(known) :]:
+            self._keys.append(self.key(space, observation.values))
+            self._counts[self._keys[-1]] += 1
 
     def _forget(self, key: str) -> None:
         self._counts[key] -= 1

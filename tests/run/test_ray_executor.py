@@ -16,10 +16,12 @@ import pytest
 from tests.contracts.executor import ExecutorContract, answer, three_epochs
 from tests.ray_nodes import STORE, await_no_workers, nodes
 
+from krigetuner.errors import StoreError
 from krigetuner.run.executor import Executor
 from krigetuner.run.messages import Context, Execution, Failed, Finished, Job, Outcome, Report, Reported
 from krigetuner.run.ray_executor import LOSSES, RayExecutor
 from krigetuner.run.shared import Shared
+from krigetuner.store.artifacts import rooted, trial_directory
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 Make = Callable[..., RayExecutor]
@@ -138,6 +140,42 @@ def test_data_are_in_one_file_per_node_and_each_trial_may_write_to_its_own_view(
     executor.close()
     await_no_workers()
     assert not files_on_this_node()
+
+
+class Writer:
+    """Adds a letter to a file of its trial; says how many there were."""
+
+    def __init__(self, project: Path) -> None:
+        self.project = project
+
+    def __call__(self, context: Context) -> Outcome:
+        here = trial_directory(rooted(self.project), "0", create=True) / "weights"
+        before = here.read_text() if here.exists() else ""
+        here.write_text(before + "x")
+        context.report(0, {"loss": 0.0})
+        return loss(len(before))
+
+
+def test_without_a_common_disk_the_files_of_trials_go_by_a_url(make: Make, tmp_path: Path) -> None:
+    project, far = tmp_path / "project", tmp_path / "far"
+    executor = make(num_workers=1, files=f"file://{far}", logs=project)
+    executor.submit(Job(0, 0, "0", Writer(project)))
+    assert gather(executor, 1)[-1] == Finished(0, 0, loss(0))
+    assert (project / "trial_0" / "weights").read_text() == "x"
+    executor.submit(Job(0, 1, "0", Writer(project)))  # another attempt goes on from there
+    assert gather(executor, 1)[-1] == Finished(0, 1, loss(1))
+    executor.submit(Job(0, 0, "0", Writer(project)))  # the first trial of another search does not
+    assert gather(executor, 1)[-1] == Finished(0, 0, loss(0))
+    assert (far / "trial_0" / "weights").read_text() == "x"
+    executor.close()
+    await_no_workers()
+    assert not list(Path(tempfile.gettempdir()).glob("krigetuner-ray-*"))
+
+
+def test_a_place_for_files_that_cannot_be_written_is_told_at_once(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="files: expected a place that can be written"):
+        make(files=f"file://{tmp_path}/file/below", logs=tmp_path).submit(Job(0, 0, "0", answer))
 
 
 def segfault(context: Context) -> Outcome:

@@ -36,11 +36,13 @@ class Cargo:
         order: counts the jobs of an executor, so that a worker which is asked twice runs it once.
         run: the packed work.
         shared: where is what it shares with others.
+        fetched: trials whose files it needs, where they are at a URL.
     """
 
     order: int
     run: Parcel
     shared: Mapping[str, Stored]
+    fetched: tuple[str, ...] = ()
 
 
 class Depot:
@@ -50,7 +52,7 @@ class Depot:
         self._stored: dict[str, Stored] = {}
         self._orders = 0
 
-    def cargo(self, job: Job) -> Cargo:
+    def cargo(self, job: Job, fetched: tuple[str, ...] = ()) -> Cargo:
         """The work of a job.
 
         Raises:
@@ -60,7 +62,7 @@ class Depot:
         work: Package = package(job)
         shared = {key: self._kept(key, value) for key, value in work.shared.items()}
         self._orders += 1
-        return Cargo(self._orders, Parcel(work.run.sizes, _content(work.run).tobytes()), shared)
+        return Cargo(self._orders, Parcel(work.run.sizes, _content(work.run).tobytes()), shared, fetched)
 
     def _kept(self, key: str, value: Parcel | Shared[Any]) -> Stored:
         """A shared value, put into the object store when it is not there."""

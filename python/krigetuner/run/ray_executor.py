@@ -20,6 +20,7 @@ from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run import ray_cluster
 from krigetuner.run.interrupts import uninterrupted
 from krigetuner.run.messages import Context, Deliver, Failed, Job, Outcome, Report, Reported
+from krigetuner.run.ray_arrivals import Arrivals
 from krigetuner.run.ray_cargo import Cargo, Depot
 from krigetuner.run.ray_slots import Event, Slots
 from krigetuner.run.ray_worker import Setup, installed_version
@@ -27,6 +28,15 @@ from krigetuner.run.ray_worker import Setup, installed_version
 Key = tuple[int, int]
 LOSSES = 2
 """How often a trial is run again after its worker or node was lost."""
+
+BETWEEN = 0.05
+"""Seconds between looks at whether files have come."""
+
+FAREWELL = 5.0
+"""Seconds that workers have to end their processes and remove their files."""
+
+LONG_FAREWELL = 60.0
+"""The same where they send the files of trials that were cut short."""
 
 GLANCE = 5.0
 """Seconds after which the cluster's size is looked at again."""
@@ -57,7 +67,7 @@ class Errand:
 
     def is_news(self, report: Report) -> bool:
         """Whether a report says something that an earlier run of the same job has not said."""
-        if not isinstance(report, Reported):
+        if not isinstance(report, Reported) or report.discovered is not None:
             return True
         step = (report.execution, report.step)
         if self.again[step] > 0:
@@ -65,6 +75,10 @@ class Errand:
             return False
         self.told[step] += 1
         return True
+
+    def cargo_again(self) -> Cargo:
+        """The work for another worker than the one that was lost: the trial goes on from what that one has sent."""
+        return replace(self.cargo, fetched=tuple({*self.cargo.fetched, self.job.trial_id}))
 
     def lose(self) -> None:
         """The worker is gone; the next run repeats what this one has told."""
@@ -85,6 +99,9 @@ class RayExecutor:
             of this machine that ends with the search. A process that has called `ray.init` uses what that joined.
         isolate: a fresh process for every trial.
         logs: the project directory, in whose trial directories the output goes; the search fills it in.
+        files: URL of a directory for the trials' files, such as "s3://bucket/search", one for each project, where
+            nodes do not share a disk with this machine; a trial's files come to its directory here when it has ended.
+            None where all nodes see the project directory.
         runtime_env: Ray's environment of the workers, such as {"env_vars": {...}, "pip": [...]}.
 
     Raises:
@@ -100,6 +117,7 @@ class RayExecutor:
         *,
         isolate: bool = False,
         logs: str | Path | None = None,
+        files: str | None = None,
         runtime_env: Mapping[str, Any] | None = None,
     ) -> None:
         ray_cluster.require_ray()
@@ -113,6 +131,7 @@ class RayExecutor:
         self.address = address
         self.isolate = isolate
         self.logs = logs
+        self.files = files
         self.runtime_env = runtime_env
         self._slots: Slots | None = None
         self._ours = False
@@ -120,6 +139,7 @@ class RayExecutor:
         self._backlog: deque[Key] = deque()
         self._owed: deque[Report] = deque()
         self._depot = Depot()
+        self._arrivals: Arrivals | None = None
 
     @property
     def capacity(self) -> int:
@@ -139,13 +159,11 @@ class RayExecutor:
     def _open(self) -> Slots:
         """Joins or starts the cluster and waits for the first worker."""
         if self._slots is None:
-            self._ours = ray_cluster.join(self.address)
-            logs = None if self.logs is None else str(Path(self.logs).resolve())
-            cpus = max(1, int(self.resources.get("CPU", 1)))
-            gpus = float(self.resources.get("GPU", 0))
-            setup = Setup(uuid4().hex, cpus, gpus, self.isolate, logs, installed_version())
-            self._slots = Slots(setup, self.resources, self.num_workers, self.runtime_env)
             try:
+                self._ours = ray_cluster.join(self.address)
+                logs = None if self.logs is None else str(Path(self.logs).absolute())
+                self._arrivals = self._open_arrivals(logs)
+                self._slots = Slots(self._setup(logs), self.resources, self.num_workers, self.runtime_env)
                 if self._ours:
                     self._compare()
                 self._await_a_worker(self._slots)
@@ -153,6 +171,22 @@ class RayExecutor:
                 self.close()
                 raise
         return self._slots
+
+    def _setup(self, logs: str | None) -> Setup:
+        """What the workers are told."""
+        cpus = max(1, int(self.resources.get("CPU", 1)))
+        gpus = float(self.resources.get("GPU", 0))
+        return Setup(uuid4().hex, cpus, gpus, self.isolate, logs, self.files, installed_version())
+
+    def _open_arrivals(self, project: str | None) -> Arrivals | None:
+        """What brings the trials' files here, when they are at a URL."""
+        if self.files is None:
+            return None
+        if project is None:
+            raise ValueError("logs: expected the project directory, since `files` has a URL, got None; name it")
+        made = Arrivals(self.files, project)
+        made.check()
+        return made
 
     def _compare(self) -> None:
         """What is asked for against what this machine has, which no autoscaler will enlarge."""
@@ -193,7 +227,8 @@ class RayExecutor:
         """
         self._open()
         key = (job.number, job.attempt)
-        self._errands[key] = Errand(replace(job, run=_in_cargo), self._depot.cargo(job))
+        needed = () if self._arrivals is None else self._arrivals.needed(job)
+        self._errands[key] = Errand(replace(job, run=_in_cargo), self._depot.cargo(job, needed))
         self._backlog.append(key)
         self._hand_out()
 
@@ -203,9 +238,10 @@ class RayExecutor:
         while True:
             count = self._deliver(deliver)
             left = deadline - time.monotonic()
-            if count or not self._errands:
+            if count or not (self._errands or self._arrivals):
                 return count
-            if self._grown(max(0.0, min(left, GLANCE))) or (left <= 0 and not self._owed):
+            longest = BETWEEN if self._arrivals else GLANCE
+            if self._grown(max(0.0, min(left, longest))) or (left <= 0 and not self._owed):
                 return 0
 
     def _deliver(self, deliver: Deliver) -> int:
@@ -224,6 +260,7 @@ class RayExecutor:
         before = slots.ready
         for event in slots.listen(seconds):
             self._take(event)
+        self._owed.extend(self._arrivals.arrived() if self._arrivals else ())
         self._hand_out()
         return slots.ready > before and not self._owed
 
@@ -236,7 +273,11 @@ class RayExecutor:
         if event.loss is not None:
             self._rerun(key, errand, event.loss)
             return
-        self._owed.extend(report for report in event.reports if errand.is_news(report))
+        for report in event.reports:
+            if isinstance(report, Reported) or self._arrivals is None:
+                self._owed.extend([report] if errand.is_news(report) else [])
+            else:
+                self._arrivals.bring(report, errand.job.trial_id)
         if event.reports and not isinstance(event.reports[-1], Reported):
             del self._errands[key]
             event.slot.become_idle()
@@ -260,7 +301,7 @@ class RayExecutor:
         while self._backlog and self._slots is not None and (slot := self._slots.idle()) is not None:
             key = self._backlog.popleft()
             errand = self._errands[key]
-            slot.run(errand.job, errand.cargo, errand.stopped)
+            slot.run(errand.job, errand.cargo_again() if errand.losses else errand.cargo, errand.stopped)
 
     def stop(self, number: int) -> None:
         """Asks the job of that trial to end early."""
@@ -287,8 +328,11 @@ class RayExecutor:
             self._depot.clear()
             try:
                 if slots is not None:
-                    slots.close()
+                    slots.close(LONG_FAREWELL if self.files else FAREWELL)
+                if self._arrivals is not None:
+                    self._owed.extend(self._arrivals.close())
             finally:
+                self._arrivals = None
                 if self._ours:
                     self._ours = False
                     ray_cluster.leave()

@@ -23,9 +23,6 @@ GLANCE = 5.0
 IDLE = 60.0
 """Seconds after which a worker without work is given back, all but one, where their number is left to Ray."""
 
-FAREWELL = 5.0
-"""Seconds that workers have to end their processes and remove their files."""
-
 
 @dataclass(frozen=True)
 class Event:
@@ -182,13 +179,13 @@ class Slots:
             ) from error
         return []
 
-    def close(self) -> None:
-        """Lets all workers end their processes and remove their files, then ends them."""
+    def close(self, seconds: float) -> None:
+        """Lets all workers end their processes and remove their files, for so many seconds, then ends them."""
         ray = loaded()
         try:
             farewells = [slot.actor.close.remote() for slot in self._slots if slot.state != "starting"]
             if farewells:
-                ray.wait(farewells, num_returns=len(farewells), timeout=FAREWELL)
+                ray.wait(farewells, num_returns=len(farewells), timeout=seconds)
         finally:
             while self._slots:
                 self._drop(self._slots[-1])

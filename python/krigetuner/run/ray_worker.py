@@ -14,6 +14,7 @@ from krigetuner.run.messages import Job, Report
 from krigetuner.run.parcels import Package, Parcel
 from krigetuner.run.ray_cargo import Cargo, Stored
 from krigetuner.run.ray_cluster import loaded
+from krigetuner.run.ray_luggage import Luggage
 from krigetuner.run.resources import GPUS, Share, present_machine, shares
 
 GLANCE = 0.5
@@ -41,6 +42,7 @@ class Setup:
         gpus: of one trial; a fraction tells frameworks not to take all of a GPU's memory.
         isolate: whether each trial gets a fresh process.
         logs: the project directory, for the trials' output; None for nowhere.
+        files: URL of the trials' files; None where all nodes see the project directory.
         version: of the conductor's krigetuner.
     """
 
@@ -49,6 +51,7 @@ class Setup:
     gpus: float
     isolate: bool
     logs: str | None
+    files: str | None
     version: str
 
 
@@ -71,15 +74,17 @@ class TrialWorker:
                 f"krigetuner: expected version {setup.version or 'of a source tree'} on every node, as on the "
                 f"conductor's, got {here or 'a source tree'} on {platform.node()}"
             )
-        self._files = NodeFiles(setup.search)
         self._lock = threading.Lock()
         self._order: int | None = None
         self._reports: list[Report] = []
         self._shared: dict[str, Parcel] = {}
         # the cores stay Ray's affair: its workers of one node do not know which ones the others take
+        self._files = NodeFiles(setup.search)
+        self._luggage = Luggage(setup.files, setup.logs, self._files.directory / f"disk-{os.getpid()}")
         share = shares(1, setup.gpus if GPUS in os.environ or not setup.gpus else None, setup.cpus, present_machine())
+        environment = {**share[0].environment, **self._luggage.environment}
         self._executor = ProcessExecutor(
-            1, isolate=setup.isolate, logs=setup.logs, divided=[Share(share[0].environment)]
+            1, isolate=setup.isolate, logs=self._luggage.logs, divided=[Share(environment)]
         )
         self._closing = False
 
@@ -102,6 +107,7 @@ class TrialWorker:
         """
         with self._lock:
             if self._order != cargo.order:
+                self._luggage.unpack(job, cargo.fetched)
                 package = Package(cargo.run, {key: self._file(key, stored) for key, stored in cargo.shared.items()})
                 self._executor.submit(Job(job.number, job.attempt, job.trial_id, package, job.timeout))
                 self._order, self._reports = cargo.order, []
@@ -122,6 +128,7 @@ class TrialWorker:
             with self._lock:
                 if len(self._reports) <= told:
                     self._executor.collect(self._reports.append, timeout=GLANCE)
+                    self._luggage.keep(self._reports)
                 if len(self._reports) > told:
                     return self._reports[told:]
         return []
@@ -135,4 +142,7 @@ class TrialWorker:
         self._closing = True
         with self._lock:
             self._executor.close()
-            self._files.close()
+            try:
+                self._luggage.close()
+            finally:
+                self._files.close()

@@ -113,9 +113,8 @@ class ProcessExecutor:
             )
         packed_job = package(job)
         parcels = {key: self._parcel(value) for key, value in packed_job.shared.items()}
-        log = None if self.logs is None else trial_directory(Path(self.logs), job.trial_id, create=True) / LOG
-        start = log.stat().st_size if log is not None and log.exists() else 0
-        slot.task = Task(replace(job, run=packed_away), packed_job.run, parcels, log, start)
+        log = None if self.logs is None else trial_directory(self.logs, job.trial_id) / LOG
+        slot.task = Task(replace(job, run=packed_away), packed_job.run, parcels, log, _size(log) or 0)
         self._crew.give(slot, self._limit(job))
 
     def _limit(self, job: Job) -> float:
@@ -195,7 +194,6 @@ class ProcessExecutor:
 
     def _finish(self, slot: Slot, task: Task, report: Report) -> None:
         """The job has given its final report."""
-        _remove_if_empty(task.log)
         if self._crew.finish(slot, report):
             self._owed.append(report)
 
@@ -214,7 +212,8 @@ class ProcessExecutor:
                 slot.final = None
             elif task is not None and (task.taken or task.overdue):
                 self._owed.append(self._post_mortem(task, worker, code))
-                _remove_if_empty(task.log)
+                if task.log is not None and _size(task.log) == 0:  # nobody needs it
+                    task.log.unlink()
             elif task is not None:
                 slot.task = task
                 if self._failed_starts < TRIES:
@@ -254,10 +253,12 @@ class ProcessExecutor:
             self._parcels.clear()
 
 
-def _remove_if_empty(log: Path | None) -> None:
-    """Nobody needs the log of a trial that printed nothing."""
-    if log is not None and log.exists() and not log.stat().st_size:
-        log.unlink()
+def _size(path: Path | None) -> int | None:
+    """Bytes of a file; None when it is not there."""
+    try:
+        return None if path is None else path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _cannot_start(worker: Worker, code: int) -> str:

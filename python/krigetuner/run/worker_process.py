@@ -16,15 +16,18 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from krigetuner.errors import StoreError
 from krigetuner.run.channel import Channel
 from krigetuner.run.executor import failure
 from krigetuner.run.messages import Failed, Finished, Job, Report, Reported, found_out
 from krigetuner.run.parcels import unpacked
 from krigetuner.run.shared import Shared, hold
+from krigetuner.store.artifacts import trial_directory
 
 LOOK = 2.0
 """Seconds after which a worker looks whether its parent is still there, should the channel not tell."""
@@ -155,7 +158,7 @@ class WorkerProcess:
         """Runs one job and sends its final report."""
         self._say("loading")
         process = os.getpid()
-        with self._output(log, job.attempt):
+        with self._output(job, log):
             try:
                 if self._trouble is not None:
                     raise self._trouble
@@ -188,25 +191,34 @@ class WorkerProcess:
             return replace(report, kind="invalid") if report.kind == "interrupted" else report
 
     @contextmanager
-    def _output(self, log: str | None, attempt: int) -> Iterator[None]:
+    def _output(self, job: Job, log: str | None) -> Iterator[None]:
         """Sends what is printed to a file of the trial, or to the worker's own, which begins anew."""
-        try:
-            target = self._scratch if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        except OSError as error:
-            target = self._scratch
-            sys.stderr.write(f"logs: expected a file that can be written, got {error}; the output is lost\n")
+        target = self._scratch if log is None else self._opened(job, Path(log))
         if target == self._scratch:
             os.ftruncate(target, 0)
             os.lseek(target, 0, os.SEEK_SET)
         _direct(target)
         if target != self._scratch and os.fstat(target).st_size:
-            os.write(target, f"--- attempt {attempt + 1} ---\n".encode())
+            with suppress(OSError):
+                os.write(target, f"--- attempt {job.attempt + 1} ---\n".encode())
         try:
             yield
         finally:
             _direct(self._scratch)
             if target != self._scratch:
+                if log and not os.fstat(target).st_size:  # nobody needs it
+                    with suppress(OSError):
+                        Path(log).unlink()
                 os.close(target)
+
+    def _opened(self, job: Job, log: Path) -> int:
+        """The log of a trial, to be written at its end; the worker's own file where that cannot be."""
+        try:
+            trial_directory(log.parents[1], job.trial_id, create=True)
+            return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        except (OSError, StoreError) as error:
+            sys.stderr.write(f"logs: expected a file that can be written, got {error}; the output is lost\n")
+            return self._scratch
 
 
 def _direct(target: int) -> None:

@@ -25,7 +25,8 @@ import numpy as np
 import krigetuner as kt
 
 EPOCHS = 3
-NAP = 0.004
+NAP, LONGER_NAP = 0.004, 0.02
+"""Seconds of an epoch, and those where workers run them: then suggestions are worked out ahead."""
 SEED = 7
 DATA = np.arange(20_000.0)
 """What every trial is given; large enough to be shared as a file."""
@@ -75,6 +76,7 @@ class Script(kt.BaseTuner):
     """Runs the function above."""
 
     diary: Path
+    nap = NAP
 
     def note(self, line: str) -> None:
         """Appends a line with one write, so that it is there whole or not at all, also when the process is killed."""
@@ -91,7 +93,7 @@ class Script(kt.BaseTuner):
         self.note(f"begin {name} {json.dumps(values, sort_keys=True)}")
         value = loss(values)
         for epoch in range(EPOCHS):
-            time.sleep(NAP * (1 + abs(values["x"]) / 5))
+            time.sleep(self.nap * (1 + abs(values["x"]) / 5))
             self.oracle.report(trial.trial_id, epoch, {"train_loss": value + 3 - epoch})
             self.note(f"epoch {name} {epoch} {value + 3 - epoch!r}")
         if own_failure(values) == "raise":
@@ -109,6 +111,7 @@ def main(directory: str, oracle: str, max_trials: str, workers: str, storage: st
     warnings.simplefilter("ignore", kt.errors.KrigeTunerWarning)  # a campaign ends with another max_trials
     Script.diary = Path(directory) / "diary"
     Script.diary.mkdir(parents=True, exist_ok=True)
+    Script.nap = LONGER_NAP if int(workers) else NAP
     made = make_oracle(oracle, int(max_trials), storage=storage)
     tuner = Script(made, directory=directory, project_name="search")
     options: dict[str, Any] = {"workers": int(workers)} if int(workers) else {}

@@ -1,6 +1,7 @@
 """The core beside its peers: kernel, Cholesky, solve, likelihood, posterior and EI, alternately in one run on one core.
 
     python bench/core/run.py [--sizes 50 100 300 1000] [--seconds 0.5] [--json build/bench/core.json]
+    python bench/core/run.py --cuda     the verbs on a GPU beside the C++ core on all cores (gpu.py)
 
 Every contender of a row is called in turn, round after round, so that a disturbance of the machine meets all of them;
 the table shows the fastest and the median call in processor time of the process, and the share of the measured
@@ -116,17 +117,22 @@ def _milliseconds(seconds: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of observations")
+    parser.add_argument("--cuda", action="store_true", help="on a GPU, beside all cores of the processor")
+    parser.add_argument("--sizes", type=int, nargs="+", help="numbers of observations")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seconds", type=float, default=0.5, help="time for each contender of each row")
-    parser.add_argument(
-        "--json", type=Path, default=ROOT / "build" / "bench" / "core.json", help="where the figures go"
-    )
+    parser.add_argument("--json", type=Path, help="where the figures go; default: build/bench/core.json or cuda.json")
     asked = parser.parse_args()
+    asked.json = asked.json or ROOT / "build" / "bench" / ("cuda.json" if asked.cuda else "core.json")
     # scikit-learn and GPyTorch warn about our fixed hyperparameters
     warnings.simplefilter("ignore")
-    pin()
     sys.path.insert(0, str(ROOT))
+    if asked.cuda:
+        from bench.core import gpu
+
+        gpu.main(asked.sizes, asked.seconds, asked.json)
+        return
+    pin()
     from bench.core.contenders import Inputs, contenders, flops
 
     top, host = peak(), machine()
@@ -134,7 +140,7 @@ def main() -> None:
     print(f"multiply-add peak: {f'{top / 1e9:.1f} GFLOP/s' if top else 'not measured (krige_bench is not built)'}")
     print("milliseconds, fastest / median; in brackets: times the C++ core's fastest")
     found: dict[str, dict[int, Any]] = {part: {} for part in asked.parts}
-    for n in asked.sizes:
+    for n in asked.sizes or SIZES:
         calls = contenders(Inputs(n))
         for part in asked.parts:
             found[part][n] = measure(calls[part], asked.seconds)

@@ -237,3 +237,35 @@ def test_a_module_as_it_is(script: Path) -> None:
 def test_the_command_line(arguments: list[str], code: int, says: str) -> None:
     done = python("-m", "krigetuner.compat", *arguments, code=code)
     assert says in (done.stdout if code == 0 else done.stderr)
+
+
+def test_workers_know_the_names_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        """
+import keras_tuner as kt
+from keras_tuner.engine import trial as trials
+
+class Own(kt.RandomSearch):
+    def run_trial(self, trial, *args, **kwargs):
+        assert isinstance(trial, trials.Trial) and kt.__version__ == "1.4.8"
+        return trial.hyperparameters.Float("x", 0.0, 1.0)
+"""
+    )
+    (tmp_path / "script.py").write_text(
+        """
+import sys
+import keras_tuner as kt
+import mine
+
+class Sub(mine.Own):
+    def run_trial(self, trial, *args, **kwargs):
+        assert kt.__version__ == "1.4.8"
+        return super().run_trial(trial)
+
+tuner = Sub(max_trials=2, directory=sys.argv[1])
+tuner.search(verbose=0, workers=1)
+print([trial.status for trial in tuner.oracle.trials.values()])
+"""
+    )
+    done = python("-m", "krigetuner.compat", str(tmp_path / "script.py"), str(tmp_path))
+    assert done.stdout.splitlines() == ["['COMPLETED', 'COMPLETED']"]

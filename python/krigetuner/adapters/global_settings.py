@@ -1,10 +1,10 @@
-"""Settings of frameworks that hold for a whole process: a worker process does not run the script that made them."""
+"""Settings that hold for a whole process: a worker process does not run the script that made them."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 KERAS = {"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last", "dtype_policy": "float32"}
@@ -19,6 +19,8 @@ SKLEARN = {
     "skip_parameter_validation": False,
 }
 BACKEND = "KERAS_BACKEND"
+FIRST: list[Callable[[], Any]] = []
+"""Functions of modules that worker processes call before anything else, because this process has called them."""
 
 
 class GlobalSettings:
@@ -29,12 +31,20 @@ class GlobalSettings:
     Args:
         keras, sklearn: values by name; empty where nothing was set, and the framework is not imported then.
         backend: of Keras; None where Keras is not loaded.
+        first: functions to call before.
     """
 
-    def __init__(self, keras: Mapping[str, Any], sklearn: Mapping[str, Any], backend: str | None = None) -> None:
+    def __init__(
+        self,
+        keras: Mapping[str, Any],
+        sklearn: Mapping[str, Any],
+        backend: str | None = None,
+        first: Sequence[Callable[[], Any]] = (),
+    ) -> None:
         self.keras = dict(keras)
         self.sklearn = dict(sklearn)
         self.backend = backend
+        self.first = tuple(first)
 
     @classmethod
     def present(cls) -> GlobalSettings:
@@ -42,14 +52,16 @@ class GlobalSettings:
         keras, sklearn = sys.modules.get("keras"), sys.modules.get("sklearn")
         config: Any = getattr(keras, "config", None)
         if not hasattr(config, "dtype_policy"):  # Keras 2, or none
-            return cls({}, _others(sklearn))
+            return cls({}, _others(sklearn), None, FIRST)
         found = {name: getattr(config, name)() for name in KERAS}
         found["dtype_policy"] = found["dtype_policy"].name
         expected = {**KERAS, "dtype_policy": found["floatx"]}
-        return cls({n: v for n, v in found.items() if v != expected[n]}, _others(sklearn), config.backend())
+        return cls({n: v for n, v in found.items() if v != expected[n]}, _others(sklearn), config.backend(), FIRST)
 
     def restore(self) -> None:
         """Sets them in this process."""
+        for call in self.first:
+            call()
         if self.backend is not None and "keras" not in sys.modules:
             os.environ[BACKEND] = self.backend
         if self.keras:
@@ -63,7 +75,7 @@ class GlobalSettings:
             sklearn.set_config(**self.sklearn)
 
     def __reduce__(self) -> Any:
-        return _restored, (self.keras, self.sklearn, self.backend)
+        return _restored, (self.keras, self.sklearn, self.backend, self.first)
 
 
 def _others(sklearn: Any) -> dict[str, Any]:

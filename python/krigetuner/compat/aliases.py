@@ -12,6 +12,8 @@ from importlib.util import find_spec, spec_from_loader
 from types import ModuleType
 from typing import Any
 
+from krigetuner.adapters.global_settings import FIRST
+
 OURS = "krigetuner"
 NAMES = ("keras_tuner", "kerastuner")
 VERSION = "1.4.8"
@@ -53,6 +55,10 @@ class _Package(ModuleType):
 
     def __dir__(self) -> list[str]:
         return dir(importlib.import_module(OURS))
+
+    def __reduce__(self) -> Any:
+        """Code that travels to another process imports it there, as it would any other module."""
+        return importlib.import_module, (self.__name__,)
 
 
 class _Present(Loader):
@@ -126,11 +132,13 @@ def install() -> None:
             "install() before everything that imports it, or run the script with python -m krigetuner.compat"
         )
     sys.meta_path.insert(0, _FINDER)
+    FIRST.append(install)
 
 
 def uninstall() -> None:
     """Gives the names back; what was imported under them stays KrigeTuner's."""
     if installed():
         sys.meta_path.remove(_FINDER)
+        FIRST.remove(install)
         for name in [n for n in sys.modules if n.partition(".")[0] in NAMES]:
             del sys.modules[name]

@@ -164,7 +164,7 @@ class Backend(Protocol):
         """Factors K and solves for alpha.
 
         Raises:
-            NotPositiveDefinite: at the first pivot that is not positive. Raising the jitter is gp/model.py's business.
+            NotPositiveDefinite: at the first pivot that is not positive. Raising the jitter is gp/jitter.py's business.
         """
 
     def extend(self, fitted: Any, x: Array, y: Array, noise: Array) -> Any:

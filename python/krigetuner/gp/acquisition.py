@@ -1,6 +1,7 @@
 """The acquisition functions by name, and what their parameters mean.
 
-    "auto"      log-EI on the scale of the transform that the losses themselves ask for: the default, chosen by evidence
+    "auto"      log-EI on the scale of the transform that the losses themselves ask for, plus the log probability that a
+                training completes: the default, chosen by evidence
     "ucb"       mu + beta sigma, for an objective to be maximised; -mu + beta sigma for one to be minimised
     "ei"        expected improvement over the incumbent by more than xi
     "logei"     its logarithm: the same choice, without underflow
@@ -58,6 +59,11 @@ class Acquisition:
     @property
     def learns_transform(self) -> bool:
         """Whether the losses may be modelled on another scale than their own."""
+        return self.name == "auto"
+
+    @property
+    def weighs_feasibility(self) -> bool:
+        """Whether the probability that a training completes counts; failed ones are as bad as the worst seen if not."""
         return self.name == "auto"
 
     @property

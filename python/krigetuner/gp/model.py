@@ -3,8 +3,8 @@
     n   observations that ended: completed ones with their losses, failed ones as the worst seen
     x   (n, d) rows      losses (n,), +inf where diverged or failed      variances (n,), 0 where not known
 
-Jitter is raised here and only here: a kernel matrix that cannot be factored gets more on its diagonal, up a ladder; the
-amount is kept in `Surrogate.jitter` for the record. The covariance of a joint sample climbs steps of its own.
+The amount of jitter that was needed is kept in `Surrogate.jitter` for the record (gp/jitter.py). The covariance of a
+joint sample climbs steps of its own.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from krigetuner.backend.maxima import ascend
 from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Effort
 from krigetuner.errors import NotPositiveDefinite
+from krigetuner.gp.feasibility import Feasibility
 from krigetuner.gp.fitting import Hyperparameters, fit
+from krigetuner.gp.jitter import factored
 from krigetuner.gp.local import representatives
 from krigetuner.gp.priors import prior
-from krigetuner.gp.transforms import Kind, Outputs, transform
-
-LADDER = (0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1.0)
-"""Jitter tried in turn, times the output variance."""
+from krigetuner.gp.transforms import Kind, transform
 
 LEARNED: tuple[Kind, ...] = ("power", "log")
 """Transforms among which the losses choose. A plain one, and a second kernel family, did not pay beside these."""
@@ -59,6 +59,8 @@ class Surrogate:
         best: the incumbent's y: the lowest posterior mean among the rows, those of running trials included.
         unit: what a loss lower by one is worth in y, at the best loss.
         jitter: what had to be added to the diagonal.
+        feasibility: where trainings complete; its log probability is added to every acquisition, which must be a
+            logarithm itself (Gelbart, Snoek and Adams 2014, eq. 5). None where nothing failed.
     """
 
     backend: Backend
@@ -70,14 +72,21 @@ class Surrogate:
     best: float
     unit: float
     jitter: float
+    feasibility: Feasibility | None = None
 
     def score(self, x: Array, acquisition: AcquisitionSpec, gradient: bool = False) -> tuple[Array, Array | None]:
         """Acquisition values (m,) at rows x (m, d), larger is better, with gradients (m, d) if asked for."""
-        return self.backend.score(self.fitted, np.ascontiguousarray(x), acquisition, gradient)
+        values, slopes = self.backend.score(self.fitted, np.ascontiguousarray(x), acquisition, gradient)
+        if self.feasibility is None:
+            return values, slopes
+        more, steeper = self.feasibility.log_probability(x, gradient)
+        return values + more, None if slopes is None or steeper is None else slopes + steeper
 
     def ascend(self, starts: Array, lower: Array, upper: Array, acquisition: AcquisitionSpec, effort: Effort) -> Array:
         """Rows (b, d) between lower and upper where the acquisition is largest, found from each start (b, d)."""
-        return self.backend.ascend(self.fitted, starts, lower, upper, acquisition, effort)[0]
+        if self.feasibility is None:
+            return self.backend.ascend(self.fitted, starts, lower, upper, acquisition, effort)[0]
+        return ascend(lambda rows: self.score(rows, acquisition, True), starts, lower, upper, effort)[0]
 
     def mean(self, x: Array) -> Array:
         """Posterior mean (m,) at rows x (m, d)."""
@@ -131,21 +140,8 @@ def surrogate(backend: Backend, x: Array, losses: Array, variances: Array, choic
     rows = representatives(x, losses, hyper.lengthscales, hyper.categorical)
     x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], variances[rows]
     out = transform(losses, variances, choice.kind)
-    fitted, jitter = _climb(backend, x, out, choice.found)
+    fitted, jitter = factored(backend, x, out.y, out.noise + choice.found.noise, hyper)
     means = backend.predict(fitted, x)[0]
     finite = np.isfinite(losses)
     best = float(means[finite].min() if finite.any() else means.min())
     return Surrogate(backend, choice, fitted, x, out.y, means, best, out.unit, jitter)
-
-
-def _climb(backend: Backend, x: Array, out: Outputs, found: Hyperparameters) -> tuple[Any, float]:
-    """The factored posterior with the first jitter of the ladder that allows it."""
-    noise = out.noise + found.noise
-    for step in LADDER:
-        jitter = step * found.hyper.variance
-        try:
-            return backend.fit(x, out.y, noise, found.hyper, jitter), jitter
-        except NotPositiveDefinite:
-            if step == LADDER[-1]:
-                raise
-    raise NotPositiveDefinite("no step of the jitter ladder was tried", 0)

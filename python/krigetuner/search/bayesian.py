@@ -2,14 +2,16 @@
 
 Start: the user's defaults, then a space-filling design. From then on every suggestion is the maximum of the acquisition
 over the configurations that were never tried; running trials count as if they had given what is expected of them.
+Failed trials say where trainings complete: the default acquisition is weighed by that probability, and the model of the
+objective knows nothing of them. For the others, which are what their names say, they are as bad as the worst seen.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,10 +19,14 @@ from krigetuner.backend.protocol import Array, Backend, Effort
 from krigetuner.backend.registry import get_backend
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.gp.acquisition import Acquisition
+from krigetuner.gp.feasibility import Feasibility, boundary, feasibility
+from krigetuner.gp.fitting import Hyperparameters
+from krigetuner.gp.local import representatives
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, surrogate
 from krigetuner.gp.parabola import lowest_rows
 from krigetuner.gp.transforms import Kind
+from krigetuner.search.encoded import EncodedHistory, Seen
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
 from krigetuner.search.seen import no_other, nothing_left
@@ -34,23 +40,11 @@ START = (4, 10)
 ALWAYS = 20
 """Up to so many observations every suggestion has hyperparameters of its own; later ones share them for a while."""
 SHRINK, PATIENCE = 0.4, 6
-"""After PATIENCE trials without a gain every second one comes from a model whose lengthscales are SHRINK times as long:
-it believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go
-on)."""
-
+"""After PATIENCE trials without a gain one in four comes from a model whose lengthscales are SHRINK times as long: it
+believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go on).
+One in four is the lowest point of a parabola near the best row."""
 QUIET = 1e-3
 """Learned noise variance, of losses with variance one, below which a parabola through them is trusted."""
-
-
-@dataclass
-class _Seen:
-    """The history in the algorithm's terms: rows of ended and running trials, and what is taken."""
-
-    x: Array
-    losses: Array
-    variances: Array
-    running: Array
-    taken: set[bytes]
 
 
 class BayesianSearch:
@@ -95,14 +89,15 @@ class BayesianSearch:
         self.acquisition = Acquisition(acquisition, beta, xi)
         self._backend = backend
         self._fits: dict[tuple[bytes, ...], Choice] = {}
-        self._encoder = _Encoder()
+        self._boundaries: dict[tuple[bytes, ...], Hyperparameters] = {}
+        self._encoded = EncodedHistory()
         self._warned = False
 
     def ask(self, space: Space, history: History, count: int) -> Answer:
         """At most `count` suggestions; see `search.protocol.Algorithm`."""
         if not space.dimensions:
             return self._ask_trivial(space, history)
-        seen = _read(space, history, self._encoder.rows(space, history))
+        seen = self._encoded.read(space, history)
         number, asked = next_number(history), len(history)
         suggestions: list[Suggestion] = []
         for i in range(count):
@@ -122,7 +117,7 @@ class BayesianSearch:
             return nothing_left(history, "the only configuration has been tried")
         return [Suggestion(space.defaults(), Origin(self.name, note={"start": "defaults"}))]
 
-    def _next(self, space: Space, seen: _Seen, number: int, index: int) -> tuple[Array | None, dict[str, Value]]:
+    def _next(self, space: Space, seen: Seen, number: int, index: int) -> tuple[Array | None, dict[str, Value]]:
         """The next row (d,), or None when everything has been tried, and a note on where it came from."""
         start = self._start_count(space)
         if index < start or np.isfinite(seen.losses).sum() < 1:
@@ -131,17 +126,19 @@ class BayesianSearch:
             return (self._any_row(space, seen, number) if row is None else row), {
                 "start": "design" if index else "defaults"
             }
+        weighed = self.acquisition.weighs_feasibility
+        feasible, seen = (self._feasibility(space, seen), seen.completed()) if weighed else (None, seen)
         choice = self._choice(space, seen)
         stuck = self.acquisition.name == "auto" and stagnates(seen.losses)
         if stuck and number % 4 == 1 and choice.found.noise < QUIET:
-            row = self._lowest_row(space, choice, seen, number)
+            row = self._lowest_row(space, choice, seen, feasible, number)
             if row is not None:
                 return row, {"model": "parabola"}
         shrunk = stuck and number % 4 == 3
         model, note = self._model(seen, choice.shrunk(SHRINK) if shrunk else choice)
         if shrunk:
             note["lengthscales"] = SHRINK
-        row = self._best_row(space, model, seen, number)
+        row = self._best_row(space, replace(model, feasibility=feasible), seen, number)
         return (self._any_row(space, seen, number) if row is None else row), note
 
     def _start_count(self, space: Space) -> int:
@@ -155,7 +152,7 @@ class BayesianSearch:
         later = space.sample(generator(self.seed, number, "random").random((64, space.dimensions)))
         return np.concatenate([rows[index:], later])
 
-    def _any_row(self, space: Space, seen: _Seen, number: int) -> Array | None:
+    def _any_row(self, space: Space, seen: Seen, number: int) -> Array | None:
         """An untried row when cleverness found none: at random, then by going through all of a finite space."""
         rng = generator(self.seed, number, "any")
         rows = space.sample(rng.random((512, space.dimensions)))
@@ -168,7 +165,7 @@ class BayesianSearch:
             return None
         return row
 
-    def _choice(self, space: Space, seen: _Seen) -> Choice:
+    def _choice(self, space: Space, seen: Seen) -> Choice:
         """The transform and the hyperparameters, of all trials that ended or of most."""
         backend = self._backend or get_backend()
         m = refit_size(len(seen.x))
@@ -186,7 +183,20 @@ class BayesianSearch:
             self._fits = {key: part}
         return self._fits[key]
 
-    def _model(self, seen: _Seen, choice: Choice) -> tuple[Surrogate, dict[str, Value]]:
+    def _feasibility(self, space: Space, seen: Seen) -> Feasibility | None:
+        """Where trainings complete, of all trials that ended; None where all did."""
+        if not seen.failed.any():
+            return None
+        backend = self._backend or get_backend()
+        kept = representatives(seen.x, seen.losses, np.ones(space.dimensions), space.categorical)
+        x, failed = np.ascontiguousarray(seen.x[kept]), seen.failed[kept]
+        m = refit_size(len(x))
+        key = x[:m].tobytes(), failed[:m].tobytes(), space.categorical.tobytes(), backend.name.encode()
+        if key not in self._boundaries:
+            self._boundaries = {key: boundary(backend, x[:m], failed[:m], space.categorical)}
+        return feasibility(backend, x, failed, self._boundaries[key])
+
+    def _model(self, seen: Seen, choice: Choice) -> tuple[Surrogate, dict[str, Value]]:
         """The posterior after the trials that ended and those that run, and a note on it."""
         model = surrogate(self._backend or get_backend(), seen.x, seen.losses, seen.variances, choice)
         note: dict[str, Value] = {"acquisition": self.acquisition.name, "transform": model.choice.kind}
@@ -204,13 +214,17 @@ class BayesianSearch:
             )
             warnings.warn(text.format(jitter), KrigeTunerWarning, stacklevel=2)
 
-    def _lowest_row(self, space: Space, choice: Choice, seen: _Seen, number: int) -> Array | None:
-        """The untried row where a parabola near the best row is lowest."""
+    def _lowest_row(
+        self, space: Space, choice: Choice, seen: Seen, feasible: Feasibility | None, number: int
+    ) -> Array | None:
+        """The untried row where a parabola near the best row is lowest, and where a training is likely to complete."""
         rng = generator(self.seed, number, "parabola")
         rows = lowest_rows(space, seen.x, seen.losses, choice.found.hyper.lengthscales, rng)
+        if feasible is not None and len(rows):
+            rows = rows[feasible.log_probability(rows)[0] > math.log(0.5)]
         return first_untried(space, rows, -np.arange(len(rows), dtype=np.float64), seen.taken)
 
-    def _best_row(self, space: Space, model: Surrogate, seen: _Seen, number: int) -> Array | None:
+    def _best_row(self, space: Space, model: Surrogate, seen: Seen, number: int) -> Array | None:
         """The untried row with the largest acquisition."""
         rng = generator(self.seed, number, "maximise")
         if self.acquisition.draws:
@@ -247,31 +261,3 @@ def refit_size(n: int) -> int:
     while (larger := size + max(1, size // 10)) <= n:
         size = larger
     return size
-
-
-class _Encoder:
-    """Rows of configurations, encoded once per trial as long as the space is the same object."""
-
-    def __init__(self) -> None:
-        self._space: Space | None = None
-        self._rows: dict[int, tuple[Mapping[str, Value], Array]] = {}
-
-    def rows(self, space: Space, history: History) -> Array:
-        """(n, d) of all observations."""
-        if space is not self._space:
-            self._space, self._rows = space, {}
-        table = np.empty((len(history), space.dimensions))
-        for i, o in enumerate(history):
-            known = self._rows.get(o.number)
-            if known is None or (known[0] is not o.values and known[0] != o.values):
-                known = self._rows[o.number] = o.values, space.encode(o.values)
-            table[i] = known[1]
-        return table
-
-
-def _read(space: Space, history: History, rows: Array) -> _Seen:
-    """The history with its rows (n, d); failed trials count as the worst loss."""
-    ended = np.array([o.phase != "running" for o in history], dtype=bool)
-    losses = np.array([np.inf if o.loss is None else o.loss for o in history], dtype=np.float64)
-    variances = np.array([o.variance or 0.0 for o in history], dtype=np.float64)
-    return _Seen(rows[ended], losses[ended], variances[ended], rows[~ended], set(space.row_keys(rows)))

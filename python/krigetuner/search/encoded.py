@@ -21,6 +21,7 @@ class Seen:
         x: (n, d) of those that ended.
         losses: (n,), +inf where diverged or failed.
         variances: (n,), 0 where not known.
+        failed: (n,) which have no loss at all.
         running: (k, d) of those that run.
         taken: identities (`Space.row_keys`) of all.
     """
@@ -28,8 +29,17 @@ class Seen:
     x: Array
     losses: Array
     variances: Array
+    failed: npt.NDArray[np.bool_]
     running: Array
     taken: set[bytes]
+
+    def completed(self) -> Seen:
+        """The same without the trials that failed; they remain taken."""
+        if not self.failed.any():
+            return self
+        done = ~self.failed
+        x, losses, variances = self.x[done], self.losses[done], self.variances[done]
+        return Seen(x, losses, variances, self.failed[done], self.running, self.taken)
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class _Piece:
     ended: npt.NDArray[np.bool_]
     losses: Array
     variances: Array
+    failed: npt.NDArray[np.bool_]
     keys: list[bytes]
 
 
@@ -63,8 +74,9 @@ class EncodedHistory:
         ended = np.concatenate([np.empty(0, dtype=bool), *(p.ended for p in self._pieces)])
         losses = np.concatenate([np.empty(0), *(p.losses for p in self._pieces)])
         variances = np.concatenate([np.empty(0), *(p.variances for p in self._pieces)])
+        failed = np.concatenate([np.empty(0, dtype=bool), *(p.failed for p in self._pieces)])
         taken = set[bytes]().union(*(p.keys for p in self._pieces))
-        return Seen(rows[ended], losses[ended], variances[ended], rows[~ended], taken)
+        return Seen(rows[ended], losses[ended], variances[ended], failed[ended], rows[~ended], taken)
 
 
 def _piece(space: Space, chunk: tuple[Observation, ...], former: Sequence[_Piece]) -> _Piece:
@@ -77,4 +89,5 @@ def _piece(space: Space, chunk: tuple[Observation, ...], former: Sequence[_Piece
     ended = np.array([o.phase != "running" for o in chunk], dtype=bool)
     losses = np.array([np.inf if o.loss is None else o.loss for o in chunk], dtype=np.float64)
     variances = np.array([o.variance or 0.0 for o in chunk], dtype=np.float64)
-    return _Piece(chunk, rows, ended, losses, variances, space.row_keys(rows))
+    failed = np.array([o.phase == "failed" for o in chunk], dtype=bool)
+    return _Piece(chunk, rows, ended, losses, variances, failed, space.row_keys(rows))

@@ -30,10 +30,8 @@ BEGIN = f"""
 import json, os, sys
 place = json.loads(os.environ.pop("{PLACE}"))
 sys.path[:], sys.argv[:] = place["path"], place["argv"]
-if place["cores"]:
-    os.sched_setaffinity(0, place["cores"])
 from krigetuner.run.worker_process import main
-main(place["channel"], place["lifeline"], place["parent"])
+main(place["channel"], place["lifeline"], place["parent"], place["cores"])
 """
 """What a worker's interpreter runs: before anything else is imported, it finds what this process finds."""
 
@@ -208,11 +206,19 @@ def start(share: Share, slot: int) -> Worker:
             start_new_session=True,
             env={**os.environ, **share.environment, PLACE: _place(theirs.fileno(), alive.number, share)},
         )
-        watch = Descriptor(os.pidfd_open(process.pid)) if hasattr(os, "pidfd_open") else None
+        watch = _watch(process.pid)
         scratch = Descriptor(os.dup(output.fileno()))
         started = Worker(slot, process, Channel(ours), watch, lifeline, scratch)
         undo.pop_all()
     return started
+
+
+def _watch(process: int) -> Descriptor | None:
+    """What can be read when a process is dead; None where the system, or the container, does not have it."""
+    try:
+        return Descriptor(os.pidfd_open(process))
+    except (AttributeError, OSError):
+        return None
 
 
 def _command() -> list[str]:
@@ -229,6 +235,6 @@ def _place(channel: int, lifeline: int, share: Share) -> str:
         "parent": os.getpid(),
         "path": [entry for entry in sys.path if isinstance(entry, str)],
         "argv": sys.argv,
-        "cores": share.cores if hasattr(os, "sched_setaffinity") else (),
+        "cores": share.cores,
     }
     return json.dumps(place)

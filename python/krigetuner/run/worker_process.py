@@ -260,16 +260,20 @@ def _end_with(lifeline: int) -> None:
         sys.stderr.write(f"workers: the kernel does not watch the searching process ({error})\n")
 
 
-def main(channel: int, lifeline: int, parent: int) -> None:
+def main(channel: int, lifeline: int, parent: int, cores: Sequence[int]) -> None:
     """The whole life of a worker process.
 
     Args:
         channel: descriptor of its end of the socket pair.
         lifeline: descriptor of its end of a pipe that nobody writes to; it closes when the conductor dies.
         parent: process number of the conductor.
+        cores: that it is held to; empty for all.
     """
     import socket
 
+    if cores and hasattr(os, "sched_setaffinity"):
+        with suppress(OSError):  # they have been taken from us since
+            os.sched_setaffinity(0, cores)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     faulthandler.enable()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import socket
 import threading
 
 import pytest
-from tests.contracts.executor import ExecutorContract, answer, until_stopped
+from tests.contracts.executor import ExecutorContract, answer, three_epochs, until_stopped
 from tests.run import process_jobs as jobs
 
 from krigetuner.run.executor import Executor
+from krigetuner.run.interrupts import Interrupts
 from krigetuner.run.messages import Finished, Job, Report, Reported
 from krigetuner.run.processes import ProcessExecutor
 
@@ -89,4 +91,23 @@ def test_a_context_is_told_to_stop_by_another_thread() -> None:
     while not reports or isinstance(reports[-1], Reported):
         executor.collect(reports.append, timeout=60)
     assert isinstance(reports[-1], Finished)
+    executor.close()
+
+
+def test_an_interrupt_waits_for_the_delivery_and_loses_no_report() -> None:
+    executor = ProcessExecutor(1)
+    executor.submit(Job(0, 0, "0", three_epochs))
+    reports: list[Report] = []
+
+    def deliver(report: Report) -> None:
+        if not reports:
+            signal.raise_signal(signal.SIGINT)
+        reports.append(report)
+
+    with Interrupts():
+        with pytest.raises(KeyboardInterrupt):
+            executor.collect(deliver, timeout=60)
+        assert len(reports) == 1
+        while len(reports) < 4:
+            executor.collect(deliver, timeout=60)
     executor.close()

@@ -28,9 +28,7 @@ def test_what_a_trial_prints_is_in_its_directory(tmp_path: Path, capfd: pytest.C
     executor.collect(again.append, timeout=60)
     assert isinstance(again[0], Failed)
     assert "from Python" not in again[0].message
-    assert log.read_text().startswith(
-        "from Python\nan error\nfrom a child\n--- attempt 2 ---\nloading a terabyte\n"
-    )
+    assert log.read_text().startswith("from Python\nan error\nfrom a child\n--- attempt 2 ---\nloading a terabyte\n")
     executor.close()
     assert capfd.readouterr() == ("", "")
 

@@ -168,6 +168,11 @@ def test_only_large_problems_go_to_the_gpu(machine: Any) -> None:
     small, large = (make_problem(1, n=n).fit(chosen) for n in (9, 10))
     assert [fitted.held[0].name for fitted in (small, large)] == ["cpp", "cuda"]
     assert [fitted.count for fitted in (small, large)] == [9, 10]
+    assert [chosen.observations(n) for n in (9, 400, 20_000)] == [9, 400, 10_000]
+    machine.calls_until_lost = 0
+    with pytest.warns(KrigeTunerWarning):
+        make_problem(1, n=10).fit(chosen)
+    assert [chosen.observations(n) for n in (9, 400, 20_000)] == [9, 300, 300]
 
 
 def test_no_gpu_is_no_reason_to_warn(machine: Any) -> None:

@@ -220,6 +220,11 @@ class BackendLaws:
             for a in (*found, *score, backend.kernel(x, None, hyper, "hyper"), backend.kernel(x, None, hyper, "query")):
                 assert np.isfinite(a).all()
 
+    def test_a_model_is_of_what_there_is_at_most(self, backend: Any) -> None:
+        sizes = [backend.observations(n) for n in (0, 1, 300, 10_000, 1_000_000)]
+        assert sizes[:3] == [0, 1, 300]
+        assert 300 <= sizes[3] <= sizes[4] <= 100_000
+
     def test_no_candidates(self, backend: Any) -> None:
         p = make_problem(0, m=0)
         fitted = p.fit(backend)

@@ -70,6 +70,11 @@ class GpuForLarge:
         self._given_up = False
         self._lock = threading.Lock()
 
+    def observations(self, available: int) -> int:
+        """Of how many of the available observations a model should be made: many where the GPU takes it."""
+        large = self._gpu() if available >= self._crossover else None
+        return (large or self._small).observations(available)
+
     def kernel(
         self, a: Array, b: Array | None, hyper: KernelHyper, gradient: Literal["none", "hyper", "query"] = "none"
     ) -> Array:

@@ -16,7 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from krigetuner.backend import checks
-from krigetuner.backend.protocol import AcquisitionSpec, Array, Effort, Family, KernelHyper, Likelihood, Prior
+from krigetuner.backend.protocol import (
+    OBSERVATIONS,
+    AcquisitionSpec,
+    Array,
+    Effort,
+    Family,
+    KernelHyper,
+    Likelihood,
+    Prior,
+)
 from krigetuner.errors import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -87,6 +96,10 @@ class CppBackend:
 
     name = "cpp"
     tolerance = 1e-9
+
+    def observations(self, available: int) -> int:
+        """Of how many of the available observations a model should be made."""
+        return min(available, OBSERVATIONS)
 
     def __init__(self) -> None:
         self._native: Any = load_extension()

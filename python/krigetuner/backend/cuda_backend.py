@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from krigetuner.backend import _cuda
 
 MODULE = "krigetuner.backend._cuda"
+OBSERVATIONS = 10_000
+"""Observations that a GPU can afford a model of, at every trial; the factor takes 800 MB."""
 REMEDY = (
     "install KrigeTuner from its source where nvcc of CUDA 12 or 13 is found: "
     "KRIGE_CUDA=ON python -m pip install --force-reinstall --no-deps <the source>, "
@@ -91,6 +93,10 @@ class CudaBackend:
 
     name = "cuda"
     tolerance = 1e-9
+
+    def observations(self, available: int) -> int:
+        """Of how many of the available observations a model should be made."""
+        return min(available, OBSERVATIONS)
 
     def __init__(self, device: int | None = None, native: ModuleType | None = None) -> None:
         self._native: Any = native or load_extension()

@@ -17,6 +17,7 @@ from krigetuner.backend import acquisition_numpy, checks, maxima
 from krigetuner.backend import kernel_numpy as kernels
 from krigetuner.backend.blas_threads import single_threaded
 from krigetuner.backend.protocol import (
+    OBSERVATIONS,
     VARIANCE_FLOOR,
     AcquisitionSpec,
     Array,
@@ -62,6 +63,10 @@ class NumpyBackend:
 
     name = "numpy"
     tolerance = 0.0
+
+    def observations(self, available: int) -> int:
+        """Of how many of the available observations a model should be made."""
+        return min(available, OBSERVATIONS)
 
     @single_threaded
     def kernel(

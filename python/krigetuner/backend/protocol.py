@@ -37,6 +37,9 @@ AcquisitionKind = Literal["ucb", "lcb", "ei", "logei", "pi"]
 VARIANCE_FLOOR = 1e-12
 """The posterior variance is never below this times `variance`; where it is held there, its gradient is zero."""
 
+OBSERVATIONS = 300
+"""Observations that one core of a processor can afford a model of, at every trial."""
+
 
 @dataclass(frozen=True)
 class KernelHyper:
@@ -147,6 +150,9 @@ class Backend(Protocol):
     name: str
     tolerance: float
     """Relative error that parity tests allow against the numpy reference."""
+
+    def observations(self, available: int) -> int:
+        """Of how many of the available observations a model should be made, so that a suggestion stays cheap."""
 
     def kernel(
         self, a: Array, b: Array | None, hyper: KernelHyper, gradient: Literal["none", "hyper", "query"] = "none"

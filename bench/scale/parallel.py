@@ -98,11 +98,9 @@ def observe(process: subprocess.Popen[bytes], folder: Path, began: float, limit:
 
 
 def diary(folder: Path) -> list[tuple[float, float, float]]:
-    """Begin, end and loss of every trial."""
-    lines = [line for path in (folder / "diary").glob("*") for line in path.read_text().splitlines()]
-    return sorted(
-        (float(a), float(b), float(c)) for a, b, c in (line.split() for line in lines if line.count(" ") == 2)
-    )
+    """Begin, end and loss of every trial; a line that is being written does not count."""
+    lines = [line for path in (folder / "diary").glob("*") for line in path.read_text().split("\n")[:-1]]
+    return sorted((float(a), float(b), float(c)) for a, b, c in map(str.split, lines))
 
 
 def summarise(run: Run, folder: Path, began: float, seconds: float) -> Run:

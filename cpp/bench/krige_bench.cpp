@@ -1,5 +1,6 @@
 // The core's kernels beside the machine's multiply-add peak, one core unless --threads is given:
 //   krige_bench [--json] [--peak] [--large] [--threads N] [--seconds S] [n ...]
+//   krige_bench --cuda [--seconds S] [n ...]     the CUDA core, where it is built (KRIGE_CUDA=ON)
 // Every time is the tenth percentile of as many runs as fit into S seconds (default 0.2): processor
 // time of the thread, or wall time with more than one thread. Floating-point operations are counted
 // as the algorithms need them (flops below), not as executed.
@@ -8,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
+#include <exception>
 #include <functional>
 #include <iomanip>
 #include <iostream>
@@ -24,6 +26,9 @@
 #include "krige/posterior.hpp"
 #include "krige/simd.hpp"
 #include "levels/peak.hpp"
+#ifdef KRIGE_CUDA
+#include "cuda_bench.hpp"
+#endif
 
 namespace {
 
@@ -34,6 +39,7 @@ struct Options {
     bool json = false;
     bool large = false;
     bool peak_only = false;
+    bool cuda = false;
     double seconds = 0.2;
     std::vector<index_t> sizes;
 };
@@ -249,6 +255,8 @@ Options parse(int count, char** words) {
             options.large = true;
         else if (word == "--peak")
             options.peak_only = true;
+        else if (word == "--cuda")
+            options.cuda = true;
         else if (word == "--threads")
             set_threads(std::atoi(next)), ++i;
         else if (word == "--seconds")
@@ -256,9 +264,26 @@ Options parse(int count, char** words) {
         else if (std::atol(word.c_str()) > 0)
             options.sizes.push_back(std::atol(word.c_str()));
     }
+    if (options.sizes.empty() && options.cuda)
+        options.sizes = {300, 1000, 2000, 3000, 5000, 10000, 20000};
     if (options.sizes.empty()) options.sizes = {50, 100, 300, 1000, 2000};
     if (options.large) options.sizes.push_back(3000);
     return options;
+}
+
+int bench_cuda(const Options& options) {
+#ifdef KRIGE_CUDA
+    try {
+        krige_cuda::bench({options.seconds, options.sizes}, std::cout);
+        return 0;
+    } catch (const std::exception& error) {
+        std::cerr << error.what() << '\n';
+    }
+#else
+    std::cerr << "the CUDA core is not built (" << options.sizes.size()
+              << " sizes asked for): configure with -DKRIGE_CUDA=ON\n";
+#endif
+    return 1;
 }
 
 }  // namespace
@@ -266,6 +291,7 @@ Options parse(int count, char** words) {
 int main(int count, char** words) {
     std::ostream& out = std::cout;
     const Options options = parse(count, words);
+    if (options.cuda) return bench_cuda(options);
     const simd::Level level = simd::level();
     Values peaks;
     for (int i = 0; i <= static_cast<int>(simd::supported_level()); ++i) {

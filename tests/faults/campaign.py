@@ -34,6 +34,8 @@ SCRIPT = Path(__file__).with_name("campaign_script.py")
 PATIENCE = 60.0
 ENDLESS = 10**6
 WORKERS = 3
+EARLY = 0.1
+"""The share of faults that hit a search while it starts."""
 
 
 class Hangs(Exception):
@@ -168,10 +170,13 @@ class Faults:
         }
 
     def strike(self) -> None:
-        """Has one fault happen, at a random moment of a search that makes progress."""
+        """Has one fault happen, at a random moment of a search that makes progress, or while it starts."""
         self.crew.start(ENDLESS)
-        self.crew.progress(self.chance.randint(1, 25))
-        time.sleep(self.chance.uniform(0.0, 0.08))
+        if self.chance.random() < EARLY:
+            time.sleep(self.chance.uniform(0.0, 1.5))
+        else:
+            self.crew.progress(self.chance.randint(1, 25))
+            time.sleep(self.chance.uniform(0.0, 0.08))
         kind = self.chance.choices(list(self.kinds), [weight for weight, _ in self.kinds.values()])[0]
         self.done[kind] += self.crew.alive() and self.kinds[kind][1]()
 

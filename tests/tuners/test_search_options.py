@@ -31,6 +31,7 @@ from krigetuner.tuners.search_options import SearchOptions
         ({"cpus_per_trial": 0.5}, "cpus_per_trial: expected a whole number of cores.*got 0.5"),
         ({"executor": "dask"}, 'executor: expected "processes", "ray", an Executor or None, got \'dask\''),
         ({"executor": Courier(), "workers": 3}, "workers: expected none beside an executor object, got 3; give it to"),
+        ({"executor": SequentialExecutor(), "trial_timeout": 5}, "trial_timeout: expected none with an executor"),
         ({"executor": Courier(), "isolate_trials": True}, "isolate_trials: expected none beside an executor object"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from collections.abc import Mapping
@@ -63,10 +64,16 @@ class SearchOptions:
 
     def _check_object(self) -> None:
         missing = [name for name in METHODS if not callable(getattr(self.executor, name, None))]
-        if missing or isinstance(self.executor, type) or not hasattr(self.executor, "capacity"):
+        static = inspect.getattr_static(self.executor, "capacity", None)  # reading it would start the executor
+        if missing or isinstance(self.executor, type) or static is None:
             raise TypeError(
                 f'executor: expected "processes", "ray", an Executor or None, got {self.executor!r:.80}; make one, for '
                 "instance ProcessExecutor(workers=4)"
+            )
+        if isinstance(self.executor, SequentialExecutor) and self.trial_timeout is not None:
+            raise ValueError(
+                f"trial_timeout: expected none with an executor of this process, got {self.trial_timeout!r}; it cannot "
+                "end a trial, so take worker processes: workers=1"
             )
         given = [name for name in ("workers", "isolate_trials", "gpus_per_trial", "cpus_per_trial") if self._has(name)]
         if given:
@@ -92,7 +99,9 @@ class SearchOptions:
     @property
     def _processes(self) -> int | Literal["auto"]:
         """How many worker processes: one, where only something else was asked for that takes a process."""
-        return self.workers or ("auto" if self.executor else 1)
+        if self.workers is None:
+            return "auto" if self.executor else 1
+        return "auto" if self.workers == "auto" else int(self.workers)
 
     def given(self) -> list[str]:
         """The names of the arguments that were given, with their values."""
@@ -137,7 +146,7 @@ class SearchOptions:
             "CPU": 1 if self.cpus_per_trial is None else self.cpus_per_trial,
             **({"GPU": self.gpus_per_trial} if self.gpus_per_trial else {}),
         }
-        workers = None if self.workers == "auto" else self.workers
+        workers = None if self.workers in (None, "auto") else int(self.workers)
         return RayExecutor(workers, resources, isolate=self.isolate_trials, logs=project)
 
 

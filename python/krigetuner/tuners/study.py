@@ -146,8 +146,10 @@ class TunerStudy:
         if fault is not None:
             report = replace(failure(job, fault), discovered=_discovered(report))
         try:
-            self._take_in(trial, _discovered(report))
-            self._hand_over(trial, report)
+            try:
+                self._take_in(trial, _discovered(report))
+            finally:
+                self._hand_over(trial, report)
         except TrialTaken as error:
             self._let_go(trial, str(error))
         if isinstance(report, Finished):

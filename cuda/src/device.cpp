@@ -60,6 +60,10 @@ std::string why_unavailable() {
                ", got one for CUDA " + version_text(driver) +
                "; install a newer driver, or build with an older toolkit";
     }
+    if (status == cudaErrorInitializationError) {  // in a fork, another library was first
+        return "GPU: expected CUDA to begin, got a process that cannot, such as a fork of one that "
+               "had used it; start processes with multiprocessing.get_context('spawn')";
+    }
     if (status != cudaSuccess && status != cudaErrorNoDevice) {
         return std::string("GPU: expected to count them, got ") + cudaGetErrorName(status) + " (" +
                cudaGetErrorString(status) + "); see nvidia-smi";

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import campaign_script as script
 
@@ -18,6 +19,10 @@ import krigetuner as kt
 
 class OnRay(script.Script):
     """The search; as a class of the main module it travels by value, with the place of the diaries."""
+
+    def run_trial(self, trial: Any, data: Any, **options: Any) -> float:
+        sys.stdout.write(f"this is {trial.trial_id}\n")
+        return super().run_trial(trial, data, **options)
 
 
 def main(directory: str, address: str, max_trials: str) -> None:

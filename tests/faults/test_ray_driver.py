@@ -95,4 +95,8 @@ def test_nothing_is_lost_and_nothing_is_left_behind(tmp_path: Path, address: str
         *ledger.replay_problems(events, "bayesian"),
     ]
     assert not problems
-    assert len(state.trials) > 30
+    for trial in state.trials.values():
+        log = tmp_path / "search" / f"trial_{trial.trial_id}" / "output.log"
+        assert f"this is {trial.trial_id}\n" in log.read_text()
+    assert state.closed is not None
+    assert state.closed.startswith("max_trials")

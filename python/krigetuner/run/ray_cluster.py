@@ -9,6 +9,7 @@ import math
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -105,7 +106,9 @@ def join(address: str | None) -> bool:
     where = address or os.environ.get("RAY_ADDRESS") or "local"
     options: dict[str, Any] = {"include_dashboard": False} if where == "local" else {}
     try:
-        with _termination_kept():
+        with _termination_kept(), warnings.catch_warnings():
+            # of a framework that fears for its threads; the fork becomes a process of Ray's at once
+            warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
             ray.init(address=where, log_to_driver=False, logging_level=logging.ERROR, **options)
     except ConnectionError as error:
         raise ConnectionError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,6 +135,21 @@ class Connection:
                 raise
             finally:
                 cursor.close()
+
+    @contextmanager
+    def aside(self) -> Iterator[Any]:
+        """A second cursor in the transaction, whose results do not take the place of the first one's."""
+        cursor = self._raw.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def at_once(self) -> AbstractContextManager[Any]:
+        """Sends the statements of a block together, and has their results behind it; gives None where neither is so."""
+        if self.dialect.driver == "psycopg" and self.dialect.loaded_dbapi.Pipeline.is_supported():
+            return self._raw.pipeline()  # type: ignore[no-any-return]
+        return nullcontext()
 
     def _roll_back(self) -> None:
         """Undoes a transaction, if need be by giving up the connection: the next use finds it lost."""

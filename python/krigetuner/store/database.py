@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -128,22 +128,32 @@ class DatabaseStore:
     def _append(self, events: Sequence[Event]) -> int:
         """One transaction of events that follow each other."""
         position, last = self._position + len(events), events[-1]
-        with self._connection.transaction() as cursor:
-            self._statements.advance.run(
-                cursor,
-                {
-                    "new": position,
-                    "old": self._position,
-                    "closed": last.reason if isinstance(last, StudyClosed) else None,
-                    **self._held(),
-                },
-            )
-            if cursor.rowcount != 1:
-                self._refuse()
-            for place, event in enumerate(events, self._position + 1):
-                self._writer.write(cursor, place, event)
+        step = {"new": position, "old": self._position, **self._held()}
+        step["closed"] = last.reason if isinstance(last, StudyClosed) else None
+        try:
+            with self._connection.transaction() as cursor:
+                self._write(cursor, step, events)
+        except _NotAdvanced:
+            self._refuse()
         self._position = position
         return position
+
+    def _write(self, cursor: Any, step: Mapping[str, Any], events: Sequence[Event]) -> None:
+        """The statements of one transaction, the first of which is the one that nobody else may have been before."""
+        with self._connection.aside() as writing:
+            try:
+                with self._connection.at_once() as together:
+                    self._statements.advance.run(cursor, step)
+                    if together is None and cursor.rowcount != 1:
+                        raise _NotAdvanced
+                    for place, event in enumerate(events, self._position + 1):
+                        self._writer.write(writing, place, event)
+            except Exception as error:
+                if cursor.rowcount == 0:  # so the others could not succeed
+                    raise _NotAdvanced from error
+                raise
+        if cursor.rowcount != 1:
+            raise _NotAdvanced
 
     def _append_if_absent(self, events: Sequence[Event]) -> int:
         """Records these events behind the last one of the database, unless they are its last ones."""
@@ -259,12 +269,12 @@ class DatabaseStore:
                     f"{self.where}: expected an empty study to copy to, got one with {self._position} events; choose "
                     "another target"
                 )
-            ends = (reading, source._place(), writing, self._place())
-            position = copy_study_row(*ends)
-            copy_rows(*ends)
             self._statements.renew.run(writing, self._held())
             if writing.rowcount != 1:
                 self._refuse()
+            ends = (reading, source._place(), writing, self._place())
+            position = copy_study_row(*ends)
+            copy_rows(*ends)
         self._position = position
         return position
 
@@ -350,6 +360,10 @@ class DatabaseStore:
         """Has the lease last from now on."""
         with self._connection.transaction() as cursor:
             self._statements.renew.run(cursor, self._held())
+
+
+class _NotAdvanced(Exception):
+    """The study's row is not as this process left it; the transaction is undone."""
 
 
 class _Stale(Exception):

@@ -125,14 +125,25 @@ class Loop:
             self._executor.close()
         except KeyboardInterrupt:  # the second one: at once
             self._executor.close()
-        with self._interrupts.held():
-            owed: list[Report] = []
-            self._executor.collect(owed.append, timeout=0)
-            given = {(report.number, report.attempt) for report in owed if not isinstance(report, Reported)}
-            for number, attempt in self.running.keys() - given:
-                owed.append(Failed(number, attempt, "interrupted", "the search ended while the trial ran"))
-            for report in sorted(owed, key=_last_to_run):
+        finally:
+            with self._interrupts.held():
+                self._settle()
+
+    def _settle(self) -> None:
+        """Records what is still owed; an error of one report comes after the others."""
+        owed: list[Report] = []
+        self._executor.collect(owed.append, timeout=0)
+        given = {(report.number, report.attempt) for report in owed if not isinstance(report, Reported)}
+        for number, attempt in self.running.keys() - given:
+            owed.append(Failed(number, attempt, "interrupted", "the search ended while the trial ran"))
+        errors: list[Exception] = []
+        for report in sorted(owed, key=_last_to_run):
+            try:
                 self._deliver(report)
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 def _last_to_run(report: Report) -> tuple[bool, int]:

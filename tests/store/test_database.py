@@ -109,6 +109,10 @@ def test_reading_a_study_that_is_not_there(path: Path) -> None:
     with pytest.raises(StoreError, match="expected a recorded study, got no file; check the directory"):
         DatabaseStore(path, read_only=True)
     assert not path.parent.exists()
+    path.parent.mkdir()
+    with pytest.raises(StoreError, match="expected a recorded study, got no file"):
+        DatabaseStore(f"sqlite:///{path}", read_only=True)
+    assert not path.exists()
 
 
 def test_several_studies_of_one_database_do_not_see_each_other(path: Path) -> None:

@@ -54,6 +54,13 @@ class Connection:
         if isinstance(location, str) and "://" in location:
             url = places.database_url(location)
             self.where = places.in_words(url)
+            if (
+                read_only
+                and url.drivername == "sqlite"
+                and url.database not in (None, "", ":memory:")
+                and not url.query
+            ):
+                url = places.file_url(Path(url.database), read_only, unchanging)  # else a file would be made to be read
         else:
             url, self.where = places.file_url(Path(location), read_only, unchanging), str(location)
         with self.translated("open"):

@@ -62,7 +62,8 @@ def _backend() -> dict[str, str]:
         used = f"none: {error}"
     rows = {"backend": f"{used} (asked for: {registry.chosen()})"}
     rows |= {f"backend {name}": absent.get(name, "available") for name in registry.BACKENDS}
-    return rows | (_native() if "cpp" not in absent else {}) | {"processor": _processor()}
+    native = (_native() if "cpp" not in absent else {}) | (_cuda() if "cuda" not in absent else {})
+    return rows | native | {"processor": _processor()}
 
 
 def _native() -> dict[str, str]:
@@ -74,6 +75,15 @@ def _native() -> dict[str, str]:
         "CPU features": features if isinstance(features, str) else " ".join(features),
         **{f"build {name}": str(value) for name, value in _cpp.build_info().items()},
     }
+
+
+def _cuda() -> dict[str, str]:
+    """Of the GPU that the CUDA backend computes on: where its memory and its libraries come from."""
+    from krigetuner.backend import _cuda as native
+
+    info: dict[str, object] = getattr(registry.get_backend("cuda"), "info", {})
+    shown = {f"cuda {name}": str(info[name]) for name in ("index", "name", "compute_capability", "pool", "libraries")}
+    return shown | {f"cuda build {name}": value for name, value in native.build_info().items()}
 
 
 def _cap() -> str:

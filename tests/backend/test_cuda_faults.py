@@ -19,6 +19,9 @@ from tests.contracts import emulated_gpu
 from tests.contracts.backend_maxima import most_likely, prior_of
 from tests.contracts.problems import Problem, close, make_problem
 
+import krigetuner.backend
+from krigetuner import versions
+from krigetuner.backend import registry
 from krigetuner.backend.choice import GpuForLarge
 from krigetuner.backend.cpp_backend import CppBackend
 from krigetuner.backend.cuda_backend import CudaBackend
@@ -304,3 +307,15 @@ def test_a_pool_that_fails(machine: Any, raised: Exception, message: str) -> Non
     finally:
         native.set_allocator(None)
     make_problem(1).fit(backend)
+
+
+def test_a_bug_report_tells_of_the_gpu(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    native = emulated_gpu.load()
+    monkeypatch.setitem(registry._State.loaded, "cuda", open_backend())
+    monkeypatch.setitem(sys.modules, "krigetuner.backend._cuda", native)
+    monkeypatch.setattr(krigetuner.backend, "_cuda", native, raising=False)
+    rows = versions.versions()
+    assert rows["backend cuda"] == "available"
+    assert rows["cuda name"] == "an emulated GPU"
+    assert rows["cuda pool"] == "CUDA's (KRIGETUNER_CUDA_POOL)"
+    assert rows["cuda build toolkit"] == "13.0"

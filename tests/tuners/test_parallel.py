@@ -60,6 +60,21 @@ def test_retries_bring_such_a_trial_to_its_end(tmp_path: Path, opened: list[Base
     assert [(t.status, t.attempt) for t in tuner.oracle.trials.values()] == [("COMPLETED", 0), ("COMPLETED", 1)]
 
 
+@pytest.mark.parametrize("deaths", [2, 3])
+def test_first_trials_that_die_before_they_ask_for_anything(
+    deaths: int, tmp_path: Path, opened: list[BaseTuner]
+) -> None:
+    ways = [*["exit"] * deaths, *[""] * 4]
+    tuner = Dies(max_trials=5, directory=tmp_path, seed=0)
+    opened.append(tuner)
+    if deaths == 3:
+        with pytest.raises(RuntimeError, match=r"(?s)consecutive failures exceeded the limit of 3.*exit code 3"):
+            tuner.search(ways, verbose=0, workers=1)
+    else:
+        tuner.search(ways, verbose=0, workers=1)
+        assert [t.status for t in tuner.oracle.trials.values()] == [*["FAILED"] * 2, *["COMPLETED"] * 3]
+
+
 def test_what_cannot_travel_is_named(tmp_path: Path, opened: list[BaseTuner]) -> None:
     tuner = Parabola(max_trials=2, directory=tmp_path)
     opened.append(tuner)

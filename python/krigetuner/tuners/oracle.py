@@ -97,6 +97,9 @@ class Oracle(OracleStudy):
             self._origin, began = None, time.perf_counter()
             response = self._overridden("_populate_space", "populate_space")(trial_id)
             seconds = time.perf_counter() - began
+            if response["status"] == TrialStatus.STOPPED and self._untold and not self.hyperparameters.space:
+                response = {"status": TrialStatus.RUNNING, "values": {}}
+                self._origin = Origin("repeated")  # nothing is exhausted: nobody has seen the space yet
             if response["status"] != TrialStatus.RUNNING:
                 return self._no_trial(tuner_id, response["status"], response.get("message") or "the oracle said so")
             origin = self._origin or Origin(self.algorithm_name)

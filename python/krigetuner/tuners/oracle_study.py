@@ -86,6 +86,7 @@ class OracleStudy(OracleInternals):
         self._ended_here: list[str] = []
         self._origin: Origin | None = None
         self._seen: int | None = None
+        self._untold = False
         self._verbose = 1
         self._opened: Ledger | None = None
         self._kept = False

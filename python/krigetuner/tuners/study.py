@@ -145,6 +145,8 @@ class TunerStudy:
         fault = self._faults.pop(report.number, None)
         if fault is not None:
             report = replace(failure(job, fault), discovered=_discovered(report))
+        if isinstance(report, Failed) and report.error is None and report.discovered is None:
+            self._tuner.oracle._untold = True  # its process died
         try:
             try:
                 self._take_in(trial, _discovered(report))

@@ -34,7 +34,7 @@ LEFT_BEHIND = frozenset(
             "_best",
             "_best_in",
         ),
-        *("_recorded_space", "_recorded_state", "_tried_so_far", "_id_to_hash"),
+        *("_recorded_space", "_recorded_state", "_tried_so_far", "_id_to_hash", "_untold"),
     }
 )
 """What an oracle knows of the study and of its trials."""

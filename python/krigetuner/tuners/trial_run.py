@@ -71,7 +71,8 @@ class TrialRun:
         seed: base of the seeds of this attempt's training; None to leave every generator alone.
 
     Attributes:
-        discovered: what the run found out, for `Outcome` and `Failed`; None in the process that searches.
+        discovered: what the run found out, for `Outcome` and `Failed`; None in the process that searches, and before
+            the run has ended.
     """
 
     def __init__(self, errand: Shared[Errand], trial: Trial, record: TrialRecord, seed: int | None) -> None:
@@ -97,7 +98,7 @@ class TrialRun:
                 found = {**finds.among(trial.hyperparameters), "warnings": warned}
                 found["space"] = [space_data(hp) for hp in oracle.told]
                 found["tuner"] = dict(errand.tuner._findings())
-                self.discovered = {name: value for name, value in found.items() if value} or None
+                self.discovered = {name: value for name, value in found.items() if value}
         return replace(outcome, discovered=self.discovered)
 
     def _run(self, errand: Errand, channel: Context) -> Outcome:

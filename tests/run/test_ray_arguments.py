@@ -73,6 +73,8 @@ def test_a_cluster_of_this_machine_is_started_compared_and_ended(tmp_path: Any) 
 
 SCRIPT = """
 import os, signal, sys
+from pathlib import Path
+
 import psutil
 import krigetuner as kt
 
@@ -82,6 +84,10 @@ os.environ.pop("RAY_ADDRESS", None)
 
 class Tuner(kt.BaseTuner):
     def run_trial(self, trial, shift, **_):
+        if shift is None:
+            import shifts
+
+            shift = shifts.SHIFT
         x = trial.hyperparameters.Float("x", -1, 1)
         return x * x + shift
 
@@ -99,7 +105,10 @@ except ValueError as error:
     assert "resources_per_trial: expected what this machine has, {CPU" in str(error), error
 else:
     raise RuntimeError("a resource that is not there was given")
-tuner.search(1.0, verbose=0, executor="ray", workers=1)
+where = Path(sys.argv[1], "sent")  # nobody but the workers finds what is in it
+where.mkdir()
+(where / "shifts.py").write_text("SHIFT = 1.0")
+tuner.search(None, verbose=0, executor=kt.RayExecutor(num_workers=1, runtime_env={"working_dir": str(where)}))
 assert signal.getsignal(signal.SIGTERM) is handler
 plain = make("b")
 plain.search(1.0, verbose=0)

@@ -92,19 +92,25 @@ def offers() -> str:
     return "; ".join(f"{{{text}}}" for text in shown) or "no node"
 
 
-def join(address: str | None) -> bool:
-    """Connects this process with a cluster; True when it was started here, and is to be shut down here.
+def join(address: str | None, runtime_env: Mapping[str, Any] | None) -> tuple[bool, bool]:
+    """Connects this process with a cluster, unless it is connected.
 
-    A connection that is there already is used. Else `address`, else RAY_ADDRESS, else a new cluster of this machine.
+    Args:
+        address: of the cluster; None for what RAY_ADDRESS says, or else a new one of this machine.
+        runtime_env: for a new connection.
+
+    Returns:
+        Whether the connection is new, and whether the cluster is.
 
     Raises:
         ConnectionError: there is no cluster at the address.
     """
     ray = loaded()
     if ray.is_initialized():
-        return False
+        return False, False
     where = address or os.environ.get("RAY_ADDRESS") or "local"
     options: dict[str, Any] = {"include_dashboard": False} if where == "local" else {}
+    options |= {"runtime_env": dict(runtime_env)} if runtime_env else {}
     try:
         with _termination_kept(), warnings.catch_warnings():
             # of a framework that fears for its threads; the fork becomes a process of Ray's at once
@@ -115,11 +121,11 @@ def join(address: str | None) -> bool:
             f"address: expected that of a running Ray cluster, got {where!r} ({error}); start one with "
             "`ray start --head`, or leave the address out for one on this machine"
         ) from error
-    return where == "local"
+    return True, where == "local"
 
 
 def leave() -> None:
-    """Shuts down the cluster that `join` started."""
+    """Ends the connection that `join` made, and with it the cluster that it started."""
     ray = loaded()
     ray.shutdown()
 

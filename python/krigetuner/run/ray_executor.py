@@ -160,11 +160,12 @@ class RayExecutor:
         """Joins or starts the cluster and waits for the first worker."""
         if self._slots is None:
             try:
-                self._ours = ray_cluster.join(self.address)
+                self._ours, started = ray_cluster.join(self.address, self.runtime_env)
                 logs = None if self.logs is None else str(Path(self.logs).absolute())
                 self._arrivals = self._open_arrivals(logs)
-                self._slots = Slots(self._setup(logs), self.resources, self.num_workers, self.runtime_env)
-                if self._ours:
+                beside = None if self._ours else self.runtime_env  # else the connection has it
+                self._slots = Slots(self._setup(logs), self.resources, self.num_workers, beside)
+                if started:
                     self._compare()
                 self._await_a_worker(self._slots)
             except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -157,15 +158,15 @@ class BaseTuner:
             )
         if "verbose" in fit_kwargs:
             self.oracle.verbose = fit_kwargs["verbose"]
-        executor = options.make_executor(Path(self.project_dir).absolute())
-        single = executor.capacity == 1 and options.single  # a machine that lacks what it takes says so here
-        self.oracle._begin_search()
-        progress = self._progress(fit_kwargs)
-        if is_chief_oracle():
-            self._serve(progress)
-        else:
-            study = TunerStudy(self, fit_args, fit_kwargs, progress, single, trial_timeout)
-            self._conduct(study, executor, progress)
+        with closing(options.make_executor(Path(self.project_dir).absolute())) as runner:
+            single = runner.capacity == 1 and options.single  # a machine that lacks what it takes says so here
+            self.oracle._begin_search()
+            progress = self._progress(fit_kwargs)
+            if is_chief_oracle():
+                self._serve(progress)
+            else:
+                study = TunerStudy(self, fit_args, fit_kwargs, progress, single, trial_timeout)
+                self._conduct(study, runner, progress)
 
     def _conduct(self, study: TunerStudy, executor: Executor, progress: Progress) -> None:
         """The search of a process that decides itself what to try."""

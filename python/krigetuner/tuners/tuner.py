@@ -147,8 +147,9 @@ class Tuner(BaseTuner):
 
         Args:
             *fit_args: for `HyperModel.fit`: x and y, or whatever it takes.
-            **fit_kwargs: for `HyperModel.fit`: `validation_data`, `epochs`, `callbacks`, ...; under cross-validation no
-                validation data, and `groups` where the splitter needs them.
+            **fit_kwargs: `workers` and the others of `BaseTuner.search`, which say where trials run; the rest is for
+                `HyperModel.fit`: `validation_data`, `epochs`, `callbacks`, ...; under cross-validation no validation
+                data, and `groups` where the splitter needs them.
 
         Raises:
             FatalValueError: the data cannot be split into folds; before anything is trained.

@@ -17,6 +17,7 @@ from bench.latency import asks
 from bench.quality import run, tasks
 from bench.quality.ablations import ABLATIONS, without
 from bench.quality.contenders import CONTENDERS
+from bench.quality.failing import everything
 from bench.quality.peers import Box, finite, parameters
 from bench.quality.summary import Run, Scale, by_task, complete, differences, incumbents, mean_and_error, overall, ranks
 
@@ -24,7 +25,7 @@ from krigetuner.search import bayesian
 from krigetuner.space.space import Space
 
 ROOT = Path(__file__).resolve().parents[1]
-TASKS = tasks.tasks()
+TASKS = everything()
 
 
 def search_space(name: str) -> Space:

@@ -15,8 +15,8 @@ import numpy as np
 
 from krigetuner.gp.maximise import design
 
-SEARCH, MODEL, MAXIMISE, PRIORS = (
-    f"krigetuner.{name}" for name in ("search.bayesian", "gp.model", "gp.maximise", "gp.priors")
+SEARCH, MODEL, MAXIMISE, PRIORS, ACQUISITION = (
+    f"krigetuner.{name}" for name in ("search.bayesian", "gp.model", "gp.maximise", "gp.priors", "gp.acquisition")
 )
 
 
@@ -65,6 +65,9 @@ ABLATIONS = {
     "learned-noise": Ablation("noise held at the prior's mode", PRIORS, "NOISE_SPREAD", 1e-3),
     "local-model": Ablation("all observations in the model", MODEL, "representatives", lambda x, *_: np.arange(len(x))),
     "pending": Ablation("running trials ignored", MODEL, "Surrogate.believing", lambda model, _: model),
+    "feasibility": Ablation(
+        "failed trials count as the worst seen", ACQUISITION, "Acquisition.weighs_feasibility", False
+    ),
     "ascent": Ablation("the screen's best as they are", MAXIMISE, "ascend", lambda space, climb, starts: starts),
     "mutations": Ablation("candidates from the whole cube only", MAXIMISE, "mutations", _no_mutations),
     "neighbours": Ablation("no discrete neighbours", MAXIMISE, "Space.neighbours", _no_neighbours),

@@ -2,6 +2,7 @@
 
     python bench/quality/run.py [--contenders krigetuner random] [--tasks branin] [--seeds 5] [--trials 50] [--batch 8]
     python bench/quality/run.py --contenders krigetuner --without transforms shrinking       (or: all)
+    python bench/quality/run.py --tasks failing --without feasibility
     python bench/quality/run.py --list
 
 Every contender gets the same tasks, seeds, numbers of trials and the same noise. A score of 100 is the optimum and 0
@@ -75,12 +76,13 @@ def play(job: Job) -> Run:
     import numpy as np
     from bench.quality.ablations import without
     from bench.quality.contenders import CONTENDERS
+    from bench.quality.failing import everything
     from bench.quality.summary import Run, incumbents
-    from bench.quality.tasks import tasks
 
-    task, source = tasks()[job.task], CONTENDERS[job.contender]
+    task, source = everything()[job.task], CONTENDERS[job.contender]
     seed = zlib.crc32(f"{job.task}/{job.seed}".encode()) % 2**31
     noise = task.noise * np.random.default_rng([seed, 1]).standard_normal(job.trials)
+    noise[np.random.default_rng([seed, 2]).random(job.trials) < task.failures] = math.nan
     told, true, cpu = list[float](), list[float](), 0.0
     with without(job.without):
         contender = source.make(task, seed, job.batch)
@@ -141,12 +143,13 @@ def options() -> argparse.Namespace:
     """The command line, names checked."""
     from bench.quality.ablations import ABLATIONS
     from bench.quality.contenders import CONTENDERS
+    from bench.quality.failing import everything, failing
     from bench.quality.tasks import tasks
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
     parser.add_argument("--without", nargs="+", choices=[*ABLATIONS, "all"], default=[], metavar="INGREDIENT")
-    parser.add_argument("--tasks", nargs="+", choices=tasks(), default=list(tasks()), metavar="TASK")
+    parser.add_argument("--tasks", nargs="+", choices=[*everything(), "failing"], default=list(tasks()), metavar="TASK")
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--at", type=int, nargs="+", help="report after so many trials (default: 20 %%, 50 %%, all)")
@@ -161,6 +164,7 @@ def options() -> argparse.Namespace:
     for name in ("seeds", "trials", "batch", "jobs"):
         if getattr(asked, name) < 1:
             parser.error(f"--{name}: expected at least 1, got {getattr(asked, name)}")
+    asked.tasks = list(dict.fromkeys(n for name in asked.tasks for n in (failing() if name == "failing" else [name])))
     asked.without = list(ABLATIONS) if "all" in asked.without else asked.without
     asked.at = asked.at or sorted({max(1, asked.trials // 5), max(1, asked.trials // 2), asked.trials})
     if not all(1 <= budget <= asked.trials for budget in asked.at):
@@ -172,14 +176,14 @@ def announce(listing: bool) -> set[str]:
     """Prints which contenders there are, and returns the names of those that are not installed."""
     from bench.quality.ablations import ABLATIONS
     from bench.quality.contenders import CONTENDERS
-    from bench.quality.tasks import tasks
+    from bench.quality.failing import everything
 
     versions = {name: source.version for name, source in CONTENDERS.items()}
     for name, version in versions.items():
         missing = " and ".join(CONTENDERS[name].absent)
         print(f"{name:<20}{version or f'left out: {missing} not installed'}")
     if listing:
-        print("tasks: " + ", ".join(tasks()))
+        print("tasks: " + ", ".join(everything()))
         for name, ablation in ABLATIONS.items():
             print(f"without {name:<20}{ablation.instead}")
     return {name for name, version in versions.items() if version is None}
@@ -187,10 +191,10 @@ def announce(listing: bool) -> set[str]:
 
 def report(runs: list[Run], asked: argparse.Namespace) -> str:
     """The tables, of the runs that can be compared."""
+    from bench.quality.failing import everything
     from bench.quality.summary import by_task, complete, differences, overall
-    from bench.quality.tasks import tasks
 
-    known = tasks()
+    known = everything()
     scales = {name: scale(known[name]) for name in asked.tasks}
     fit = complete([run for run in runs if run.batch == asked.batch], asked.tasks, max(asked.at))
     if not fit:

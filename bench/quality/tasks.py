@@ -64,6 +64,7 @@ class Task:
         optimum: the lowest value.
         best: a configuration that has it.
         noise: standard deviation of what is added to the value that a search is told.
+        failures: share of the trainings that fail at random: the search is told NaN.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Task:
     optimum: float
     best: Values
     noise: float = 0.0
+    failures: float = 0.0
 
 
 def branin(x: float, y: float) -> float:
@@ -140,7 +142,8 @@ def _floats(prefix: str, count: int, low: float, high: float) -> Callable[[Any],
     return define
 
 
-def _vector(values: Values, prefix: str, count: int) -> Array:
+def vector(values: Values, prefix: str, count: int) -> Array:
+    """The numbers that `_floats` registered."""
     return np.array([float(values[f"{prefix}{i}"]) for i in range(count)])
 
 
@@ -156,7 +159,7 @@ def _ackley_space(hp: Any) -> None:
 
 def _ackley_switched(values: Values) -> float:
     wrong = [float(bool(values[f"switch{i}"]) != wanted) for i, wanted in enumerate(SWITCHES)]
-    return ackley(np.concatenate([_vector(values, "x", 3), wrong]))
+    return ackley(np.concatenate([vector(values, "x", 3), wrong]))
 
 
 def _rastrigin_space(hp: Any) -> None:
@@ -166,7 +169,7 @@ def _rastrigin_space(hp: Any) -> None:
 
 
 def _rastrigin_shifted(values: Values) -> float:
-    return rastrigin(np.concatenate([_vector(values, "x", 2) - SHIFT, _vector(values, "k", 2) - INTEGER_SHIFT]))
+    return rastrigin(np.concatenate([vector(values, "x", 2) - SHIFT, vector(values, "k", 2) - INTEGER_SHIFT]))
 
 
 def _conditional_space(hp: Any) -> None:
@@ -184,8 +187,8 @@ def _conditional(values: Values) -> float:
     """Three families with hyperparameters of their own; the best of them looks the worst at first."""
     family = values["family"]
     if family == "bowl":
-        return 0.6 + float((_vector(values, family, 3) ** 2).sum())
-    x, y = _vector(values, family, 2)
+        return 0.6 + float((vector(values, family, 3) ** 2).sum())
+    x, y = vector(values, family, 2)
     return 0.3 + camel(x, y) - CAMEL if family == "camel" else (branin(x, y) - BRANIN) / 5
 
 
@@ -201,7 +204,7 @@ def _diverging(values: Values) -> float:
 
 
 def _hartmann6(values: Values) -> float:
-    return hartmann(_vector(values, "x", 6), HARTMANN6)
+    return hartmann(vector(values, "x", 6), HARTMANN6)
 
 
 def _branin_space(hp: Any) -> None:
@@ -221,18 +224,18 @@ def tasks() -> dict[str, Task]:
         Task(
             "hartmann3",
             _floats("x", 3, 0.0, 1.0),
-            lambda v: hartmann(_vector(v, "x", 3), HARTMANN3),
+            lambda v: hartmann(vector(v, "x", 3), HARTMANN3),
             -3.86277978,
             _named("x", (0.11458896, 0.55564881, 0.85254698)),
         ),
         Task("hartmann6", cube6, _hartmann6, -3.32236801, best6),
         Task("hartmann6-noisy", cube6, _hartmann6, -3.32236801, best6, noise=0.2),
         Task("ackley-switches", _ackley_space, _ackley_switched, 0.0, ackley_best),
-        Task("levy", _floats("x", 4, -2.5, 11.0), lambda v: levy(_vector(v, "x", 4)), 0.0, _named("x", [1.0] * 4)),
+        Task("levy", _floats("x", 4, -2.5, 11.0), lambda v: levy(vector(v, "x", 4)), 0.0, _named("x", [1.0] * 4)),
         Task(
             "rosenbrock",
             _floats("x", 4, -5.0, 10.0),
-            lambda v: rosenbrock(_vector(v, "x", 4)),
+            lambda v: rosenbrock(vector(v, "x", 4)),
             0.0,
             _named("x", [1.0] * 4),
         ),

@@ -1,15 +1,15 @@
 """Where trainings complete: the probability that a configuration does, learned from which of them failed.
 
-Least-squares classification (Rasmussen and Williams 2006, section 6.5): a Gaussian process of its own is fitted to
-labels, larger where a training failed, standardised as if they were losses. A configuration completes where the latent
-function lies below the middle between the two labels, with probability Phi((middle - mu) / sigma). Failures that have
-nothing to do with the configuration become noise: then the probability is the same everywhere and decides nothing.
+Least-squares classification (Rasmussen and Williams 2006, section 6.5): a Gaussian process of its own is fitted to the
+labels 1 (failed) and 0 (completed), standardised as if they were losses; its mean is the share that fails. Failures
+that have nothing to do with the configuration become noise: then the share is the same everywhere and decides nothing.
 
     n   configurations that ended      m   candidates      d   columns
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,9 @@ from krigetuner.gp.fitting import Hyperparameters, fit
 from krigetuner.gp.jitter import factored
 from krigetuner.gp.priors import prior
 
-NOISE_FLOOR = 1e-3
-"""Least variance of the labels' noise, in units of their own variance."""
-LEAST = 1e-12
+NOISE_FLOOR, NOISE, NOISE_SPREAD = 1e-3, 1e-2, 2.0
+"""The least noise variance of labels of variance 1, the mode of its prior, and the deviation of its logarithm."""
+LEAST = 1e-9
 """A probability below it counts as this."""
 
 Labels = npt.NDArray[np.bool_]
@@ -34,26 +34,32 @@ class Feasibility:
     """A fitted classifier.
 
     Attributes:
-        fitted: the backend's handle of the latent process.
-        middle: where the latent process is between the labels.
+        fitted: the backend's handle of the process of the standardised labels.
+        mean, deviation: what the labels were standardised with.
     """
 
     backend: Backend
     fitted: Any
-    middle: float
+    mean: float
+    deviation: float
 
     def log_probability(self, x: Array, gradient: bool = False) -> tuple[Array, Array | None]:
         """Log probabilities (m,) of rows x (m, d) to complete, and their gradients (m, d) if asked for."""
-        spec = AcquisitionSpec("pi", best=self.middle)
-        values, slopes = self.backend.score(self.fitted, np.ascontiguousarray(x), spec, gradient)
-        values = np.maximum(values, LEAST)
-        return np.log(values), None if slopes is None else slopes / values[:, None]
+        negative_mean = AcquisitionSpec("lcb", beta=0.0)
+        values, slopes = self.backend.score(self.fitted, np.ascontiguousarray(x), negative_mean, gradient)
+        share = 1.0 - self.mean + self.deviation * values
+        held = np.clip(share, LEAST, 1.0)
+        if slopes is None:
+            return np.log(held), None
+        return np.log(held), np.where(held == share, self.deviation / held, 0.0)[:, None] * slopes
 
 
 def boundary(backend: Backend, x: Array, failed: Labels, categorical: npt.NDArray[np.bool_]) -> Hyperparameters:
-    """The most probable hyperparameters of the latent process of configurations x (n, d), of which some failed."""
+    """The most probable hyperparameters of the labels' process, for configurations x (n, d) of which some failed."""
     believed = prior(x.shape[1], categorical, NOISE_FLOOR)
-    return fit(backend, np.ascontiguousarray(x), _labels(failed), np.zeros(len(x)), believed, categorical)
+    believed.mean[-1], believed.deviation[-1] = math.log(NOISE), NOISE_SPREAD
+    believed.upper[-1] = 0.0  # all of the labels' variance may be noise
+    return fit(backend, np.ascontiguousarray(x), _standardised(failed), np.zeros(len(x)), believed, categorical)
 
 
 def feasibility(backend: Backend, x: Array, failed: Labels, found: Hyperparameters) -> Feasibility:
@@ -62,13 +68,11 @@ def feasibility(backend: Backend, x: Array, failed: Labels, found: Hyperparamete
     Args:
         found: hyperparameters, from these configurations or from fewer.
     """
-    y = _labels(failed)
-    fitted, _ = factored(backend, np.ascontiguousarray(x), y, np.full(len(x), found.noise), found.hyper)
-    return Feasibility(backend, fitted, float(y.max() + y.min()) / 2)
+    x, noise = np.ascontiguousarray(x), np.full(len(x), found.noise)
+    fitted, _ = factored(backend, x, _standardised(failed), noise, found.hyper)
+    return Feasibility(backend, fitted, float(failed.mean()), float(failed.std()))
 
 
-def _labels(failed: Labels) -> Array:
-    """The labels (n,), of mean 0 and, where there are both, of variance 1."""
-    y = failed.astype(np.float64) - failed.mean()
-    spread = float(y.std())
-    return np.asarray(y / spread if spread > 0 else y, dtype=np.float64)
+def _standardised(failed: Labels) -> Array:
+    """Labels (n,) of mean 0 and, where there are both, of variance 1."""
+    return np.asarray((failed - failed.mean()) / (failed.std() or 1.0), dtype=np.float64)

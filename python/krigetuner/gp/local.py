@@ -31,12 +31,16 @@ def representatives(
         return np.arange(n)
     third = size // 3
     by_output = np.argsort(y, kind="stable")
-    centre = x[by_output[0]]
-    moved = np.where(categorical, x != centre, x - centre) / lengthscales
-    by_distance = np.argsort(np.einsum("nd,nd->n", moved, moved), kind="stable")
+    by_distance = nearest(x, x[by_output[0]], lengthscales, categorical)
     chosen = np.zeros(n, dtype=bool)
     chosen[by_output[:third]] = True
     chosen[by_distance[~chosen[by_distance]][:third]] = True
     left = by_distance[~chosen[by_distance]]
     chosen[left[np.linspace(0, len(left) - 1, size - int(chosen.sum())).astype(np.intp)]] = True
     return np.flatnonzero(chosen)
+
+
+def nearest(x: Array, centre: Array, lengthscales: Array, categorical: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Indices (n,) of rows x (n, d) in the order of their distance from a row (d,)."""
+    moved = np.where(categorical, x != centre, x - centre) / lengthscales
+    return np.argsort(np.einsum("nd,nd->n", moved, moved), kind="stable")

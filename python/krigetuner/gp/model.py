@@ -22,12 +22,18 @@ from krigetuner.errors import NotPositiveDefinite
 from krigetuner.gp.feasibility import Feasibility
 from krigetuner.gp.fitting import Hyperparameters, fit
 from krigetuner.gp.jitter import factored
-from krigetuner.gp.local import representatives
+from krigetuner.gp.local import nearest, representatives
 from krigetuner.gp.priors import prior
 from krigetuner.gp.transforms import Kind, transform
 
 LEARNED: tuple[Kind, ...] = ("power", "log")
 """Transforms among which the losses choose. A plain one, and a second kernel family, did not pay beside these."""
+
+FITTED = 2000
+"""Observations that hyperparameters are fitted to at most, whatever the backend can afford a model of."""
+
+FAILED = 100
+"""Failed trials, beside the others, that a model knows of at most."""
 
 LATER = 5.0
 """How much larger the log evidence for another transform than the first must be before it is taken: very strong, in the
@@ -105,12 +111,29 @@ class Surrogate:
         """The surrogate after rows (k, d) of running trials have given exactly what is expected of them."""
         if not len(rows):
             return self
-        expected = self.mean(rows)
-        y, best = np.concatenate([self.y, expected]), min(self.best, float(expected.min()))
-        noise = np.full(len(rows), self.choice.found.noise)
+        model = self._expecting(rows)
+        return replace(model, best=min(self.best, float(model.y[-len(rows) :].min())))
+
+    def failing(self, rows: Array, feasibility: Feasibility | None) -> Surrogate:
+        """The surrogate that knows of failed trials.
+
+        They have no outcome, but none is to be learned there either: those nearest to the best row count as if they had
+        given what was expected of them.
+
+        Args:
+            rows: (k, d) that failed.
+            feasibility: what they say about others.
+        """
+        hyper = self.choice.found.hyper
+        near = nearest(rows, self.x[np.argmin(self.means)], hyper.lengthscales, hyper.categorical)[:FAILED]
+        model = self._expecting(rows[np.sort(near)]) if len(rows) else self
+        return replace(model, feasibility=feasibility)
+
+    def _expecting(self, rows: Array) -> Surrogate:
+        """The surrogate with what is expected at rows (k, d) in the place of outputs."""
+        y, noise = np.concatenate([self.y, self.mean(rows)]), np.full(len(rows), self.choice.found.noise)
         fitted = self.backend.extend(self.fitted, np.ascontiguousarray(rows), y, noise)
-        x = np.concatenate([self.x, rows])
-        return replace(self, fitted=fitted, x=x, y=y, best=best)
+        return replace(self, fitted=fitted, x=np.concatenate([self.x, rows]), y=y)
 
 
 def choose(
@@ -124,7 +147,8 @@ def choose(
 ) -> Choice:
     """Fits under every kind of transform; takes the first unless the losses are far more probable under another."""
     believed = prior(x.shape[1], categorical, noise_floor)
-    rows = representatives(x, losses, np.ones(x.shape[1]), categorical)
+    size = min(backend.observations(len(x)), FITTED)
+    rows = representatives(x, losses, np.ones(x.shape[1]), categorical, size)
     x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], variances[rows]
     choices = []
     for kind in kinds:
@@ -137,7 +161,7 @@ def choose(
 def surrogate(backend: Backend, x: Array, losses: Array, variances: Array, choice: Choice) -> Surrogate:
     """The posterior of all observations that ended, with hyperparameters chosen from them or from fewer."""
     hyper = choice.found.hyper
-    rows = representatives(x, losses, hyper.lengthscales, hyper.categorical)
+    rows = representatives(x, losses, hyper.lengthscales, hyper.categorical, backend.observations(len(x)))
     x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], variances[rows]
     out = transform(losses, variances, choice.kind)
     fitted, jitter = factored(backend, x, out.y, out.noise + choice.found.noise, hyper)

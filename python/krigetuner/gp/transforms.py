@@ -94,12 +94,20 @@ def _logarithm(u: Array) -> tuple[Array, Array]:
 
 def _robust(v: Array) -> tuple[float, float]:
     """Median and a spread that outliers do not move: the quartiles', else the mean deviation's, else 1."""
-    centre = float(np.median(v))
-    low, high = np.quantile(v, [0.25, 0.75])
-    scale = float(high - low) / 1.349
+    ordered = np.sort(v)
+    low, centre, high = (_quantile(ordered, share) for share in (0.25, 0.5, 0.75))
+    scale = (high - low) / 1.349
     if scale <= 1e-14 * max(1.0, abs(centre)):
         scale = float(np.abs(v - centre).mean())
     return centre, scale if scale > 1e-150 else 1.0
+
+
+def _quantile(ordered: Array, share: float) -> float:
+    """The value below which a share of sorted values (n,) lies, interpolated."""
+    place = share * (len(ordered) - 1)
+    left = int(place)
+    right = min(left + 1, len(ordered) - 1)
+    return float(ordered[left] + (place - left) * (ordered[right] - ordered[left]))
 
 
 def _yeo_johnson(t: Array, exponent: float | Array) -> Array:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -126,8 +125,9 @@ class BayesianSearch:
             return (self._any_row(space, seen, number) if row is None else row), {
                 "start": "design" if index else "defaults"
             }
-        weighed = self.acquisition.weighs_feasibility
-        feasible, seen = (self._feasibility(space, seen), seen.completed()) if weighed else (None, seen)
+        feasible, failed = None, np.empty((0, space.dimensions))
+        if self.acquisition.weighs_feasibility and seen.failed.any():
+            feasible, failed, seen = self._feasibility(space, seen), seen.x[seen.failed], seen.completed()
         choice = self._choice(space, seen)
         stuck = self.acquisition.name == "auto" and stagnates(seen.losses)
         if stuck and number % 4 == 1 and choice.found.noise < QUIET:
@@ -138,7 +138,7 @@ class BayesianSearch:
         model, note = self._model(seen, choice.shrunk(SHRINK) if shrunk else choice)
         if shrunk:
             note["lengthscales"] = SHRINK
-        row = self._best_row(space, replace(model, feasibility=feasible), seen, number)
+        row = self._best_row(space, model.failing(failed, feasible), seen, number)
         return (self._any_row(space, seen, number) if row is None else row), note
 
     def _start_count(self, space: Space) -> int:
@@ -183,10 +183,8 @@ class BayesianSearch:
             self._fits = {key: part}
         return self._fits[key]
 
-    def _feasibility(self, space: Space, seen: Seen) -> Feasibility | None:
-        """Where trainings complete, of all trials that ended; None where all did."""
-        if not seen.failed.any():
-            return None
+    def _feasibility(self, space: Space, seen: Seen) -> Feasibility:
+        """Where trainings complete, of all trials that ended."""
         backend = self._backend or get_backend()
         kept = representatives(seen.x, seen.losses, np.ones(space.dimensions), space.categorical)
         x, failed = np.ascontiguousarray(seen.x[kept]), seen.failed[kept]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Sequence
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +35,7 @@ REMEDY = (
 )
 
 
+@cache
 def is_built() -> bool:
     """Whether the extension module is here; nothing is loaded."""
     return importlib.util.find_spec(MODULE) is not None

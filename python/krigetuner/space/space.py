@@ -179,20 +179,20 @@ class Space:
         Ordered ones move to the adjacent values, unordered ones to every other. What becomes active by it takes its
         default.
         """
-        moved: list[Array] = []
+        columns: list[int] = []
+        units: list[float] = []
         for column in np.flatnonzero(self.activity(row[None, :])[0]).tolist():
             p = self._tunable[column]
             if p.count is None:
                 continue
-            here = p.index_of(p.decode(float(row[column])))
-            others = range(p.count) if p.categorical else (i for i in (here - 1, here + 1) if 0 <= i < p.count)
-            for index in others:
-                if index != here:
-                    moved.append(row.copy())
-                    moved[-1][column] = p.encode(p.value_at(index))
-        if not moved:
-            return np.empty((0, self.dimensions))
-        rows = np.array(moved)
+            unit = float(row[column])
+            here = min(int(unit * p.count), p.count - 1) if p.even else p.index_of(p.decode(unit))
+            near = range(p.count) if p.categorical else range(max(here - 1, 0), min(here + 2, p.count))
+            others = [i for i in near if i != here]
+            columns += [column] * len(others)
+            units += [(i + 0.5) / p.count if p.even else p.encode(p.value_at(i)) for i in others]
+        rows = np.repeat(row[None, :], len(columns), axis=0)
+        rows[np.arange(len(columns)), columns] = units
         if self._activity.always:
             return rows
         born = ~self.activity(row[None, :]) & np.ones(rows.shape, dtype=bool)

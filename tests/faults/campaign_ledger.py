@@ -166,7 +166,8 @@ def replay_problems(events: Numbered, oracle: str, every: int = 1) -> list[str]:
     """
     asked: dict[int, list[e.TrialAsked]] = defaultdict(list)
     for _, event in events:
-        if isinstance(event, e.TrialAsked) and event.number % every == 0:
+        suggested = isinstance(event, e.TrialAsked) and event.origin.algorithm == oracle
+        if isinstance(event, e.TrialAsked) and suggested and event.number % every == 0:
             asked[event.seen].append(event)
     state, found = StudyState(), []
     for position, event in events:

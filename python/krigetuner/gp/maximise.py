@@ -74,7 +74,8 @@ def maximise(
 def first_untried(space: Space, rows: Array, values: Array, taken: Collection[bytes]) -> Array | None:
     """The row (d,) of largest value whose configuration is not in `taken`, as its configuration encodes."""
     order = np.argsort(-values, kind="stable")
-    for part in np.array_split(order, max(1, len(order) // 32)):
+    for begin in range(0, len(order), 32):
+        part = order[begin : begin + 32]
         for index, identity in zip(part, space.row_keys(rows[part]), strict=True):
             if identity in taken:
                 continue
@@ -94,10 +95,11 @@ def mutations(space: Space, centres: Array, rng: np.random.Generator, count: int
     share = rng.choice([1.0, 0.5, min(1.0, 1.5 / d)], size=(count, 1))
     moved = rng.random((count, d)) < np.maximum(share, 1.0 / d)
     scale = rng.choice(SCALES, size=(count, 1))
-    step = rows + scale * rng.standard_normal((count, d))
-    step = np.where(step < 0, np.minimum(-step, 1.0), np.where(step > 1, np.maximum(2.0 - step, 0.0), step))
-    redraw = rng.random((count, d)) < np.minimum(0.5, 1.0 / np.maximum(space.categorical.sum(), 1.0))
-    step = np.where(space.categorical, np.where(redraw, rng.random((count, d)), rows), step)
+    step = 1.0 - np.abs(1.0 - np.abs(rows + scale * rng.standard_normal((count, d))))  # reflected at 0 and 1
+    categories = np.flatnonzero(space.categorical)
+    if len(categories):
+        redraw = rng.random((count, len(categories))) < min(0.5, 1.0 / len(categories))
+        step[:, categories] = np.where(redraw, rng.random(redraw.shape), rows[:, categories])
     return space.snap(np.where(moved, step, rows))
 
 

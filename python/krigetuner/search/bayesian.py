@@ -256,6 +256,6 @@ def refit_size(n: int) -> int:
     if n <= ALWAYS:
         return n
     size = ALWAYS
-    while (larger := size + max(1, size // 10)) <= n:
+    while (larger := size + max(1, size // (10 if size < 2 * ALWAYS else 5))) <= n:
         size = larger
     return size

@@ -94,6 +94,9 @@ index_t block_inverses_size(int n, int batch);
 // positive. A system that failed holds finite numbers and no factor. Fills block_inverses.
 void factor(cudaStream_t stream, Matrices<double> a, int n, int* failed, double* block_inverses);
 
+// --- inverse.cu
+// -----------------------------------------------------------------------------------
+
 // block_inverses of factors made elsewhere
 void invert_blocks(cudaStream_t stream, Matrices<const double> l, int n, double* block_inverses);
 
@@ -118,6 +121,9 @@ void multiply_inverse(cudaStream_t stream, Matrices<const double> l_inverse, int
 // out (batch, n) := L^-1 v, or L^-T v, for vectors v (batch, n), v_step apart (0: one for all)
 void multiply_vector(cudaStream_t stream, Matrices<const double> l_inverse, int n, const double* v,
                      index_t v_step, bool transposed, double* out);
+
+// --- narrow.cu
+// ------------------------------------------------------------------------------------
 
 // lower triangle of out (float) := that of l
 void narrow_lower(cudaStream_t stream, Matrices<const double> l, int n, Matrices<float> out);

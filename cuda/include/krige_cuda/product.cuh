@@ -80,19 +80,81 @@ struct Stage {
     }
 };
 
-// how a block's four warps share a tile
+// How a block's four warps share a tile, and what of it a thread has: fragments of 16 rows by 8
+// columns, whose entries multiply_fragments names.
 template <int tile_rows>
-struct Shares {
+struct Share {
     static constexpr int across = tile_rows == block_size ? 2 : 1;  // warps to the tile's rows
     static constexpr int rows = tile_rows / across / 16;            // fragments of a warp
     static constexpr int cols = block_size / (4 / across) / 8;
+
+    int first_row;
+    int first_col;
+    int group;
+    int place;
+    double sum[rows][cols][4] = {};
+
+    __device__ __forceinline__ Share() {
+        const int lane = static_cast<int>(threadIdx.x) % warp_lanes;
+        const int warp = static_cast<int>(threadIdx.x) / warp_lanes;
+        first_row = warp % across * rows * 16;
+        first_col = warp / across * cols * 8;
+        group = lane / 4;
+        place = lane % 4;
+    }
+
+    // adds the products of one stage
+    template <class A, class B>
+    __device__ __forceinline__ void multiply(const double* a, const double* b) {
+#pragma unroll
+        for (int k = 0; k < product_depth; k += 8) {
+            double left[rows][4];
+            double right[cols][2];
+#pragma unroll
+            for (int i = 0; i < rows; ++i) {
+#pragma unroll
+                for (int v = 0; v < 4; ++v)
+                    left[i][v] =
+                        A::at(a, first_row + 16 * i + group + v % 2 * 8, k + place + v / 2 * 4);
+            }
+#pragma unroll
+            for (int j = 0; j < cols; ++j) {
+#pragma unroll
+                for (int v = 0; v < 2; ++v)
+                    right[j][v] = B::at(b, first_col + 8 * j + group, k + place + 4 * v);
+            }
+#pragma unroll
+            for (int i = 0; i < rows; ++i) {
+#pragma unroll
+                for (int j = 0; j < cols; ++j) multiply_fragments(sum[i][j], left[i], right[j]);
+            }
+        }
+    }
+
+    __device__ __forceinline__ void store(const Product& p, double* c, int row_begin,
+                                          int col_begin) const {
+#pragma unroll
+        for (int i = 0; i < rows; ++i) {
+#pragma unroll
+            for (int j = 0; j < cols; ++j) {
+#pragma unroll
+                for (int v = 0; v < 4; ++v) {
+                    const int row = row_begin + first_row + 16 * i + group + v / 2 * 8;
+                    const int col = col_begin + first_col + 8 * j + 2 * place + v % 2;
+                    if (row >= p.rows || col >= p.cols || (p.lower_only && col > row)) continue;
+                    double* at = c + row * p.stride + col;
+                    *at = (p.add ? *at : 0.0) + p.sign * sum[i][j][v];
+                }
+            }
+        }
+    }
 };
 
+// of the source file, so that each one registers its own kernels
 template <int tile_rows, bool a_inner, bool b_inner>
-__global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
+static __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
     using A = Stage<a_inner, tile_rows>;
     using B = Stage<b_inner, block_size>;
-    using Share = Shares<tile_rows>;
     KRIGE_SHARED(double, a_stages, 2 * A::size);
     KRIGE_SHARED(double, b_stages, 2 * B::size);
     const int row_begin = static_cast<int>(blockIdx.x) * tile_rows;
@@ -108,14 +170,8 @@ __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
     int end = p.to_col ? min(p.inner_end, col_begin + block_size) : p.inner_end;
     if (p.split > 0) end = min(end, p.split * (z + 1));
 
-    const int lane = static_cast<int>(threadIdx.x) % warp_lanes;
-    const int warp = static_cast<int>(threadIdx.x) / warp_lanes;
-    const int warp_row = warp % Share::across * Share::rows * 16;
-    const int warp_col = warp / Share::across * Share::cols * 8;
-    const int group = lane / 4;
-    const int place = lane % 4;
-
-    double sum[Share::rows][Share::cols][4] = {};
+    // while one stage is multiplied, the next one arrives in the other
+    Share<tile_rows> share;
     if (begin < end) {
         A::load(p.a, a, row_begin, p.rows, begin, end, a_stages);
         B::load(p.b, b, col_begin, p.cols, begin, end, b_stages);
@@ -131,50 +187,10 @@ __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
         end_copies();
         wait_for_copies<1>();
         __syncthreads();
-        const double* a_stage = a_stages + stage * A::size;
-        const double* b_stage = b_stages + stage * B::size;
-#pragma unroll
-        for (int k = 0; k < product_depth; k += 8) {
-            double left[Share::rows][4];
-            double right[Share::cols][2];
-#pragma unroll
-            for (int i = 0; i < Share::rows; ++i) {
-#pragma unroll
-                for (int v = 0; v < 4; ++v)
-                    left[i][v] = A::at(a_stage, warp_row + 16 * i + group + v % 2 * 8,
-                                       k + place + v / 2 * 4);
-            }
-#pragma unroll
-            for (int j = 0; j < Share::cols; ++j) {
-#pragma unroll
-                for (int v = 0; v < 2; ++v)
-                    right[j][v] = B::at(b_stage, warp_col + 8 * j + group, k + place + 4 * v);
-            }
-#pragma unroll
-            for (int i = 0; i < Share::rows; ++i) {
-#pragma unroll
-                for (int j = 0; j < Share::cols; ++j)
-                    multiply_fragments(sum[i][j], left[i], right[j]);
-            }
-        }
+        share.template multiply<A, B>(a_stages + stage * A::size, b_stages + stage * B::size);
         __syncthreads();
     }
-
-    double* c = p.c + z * p.step;
-#pragma unroll
-    for (int i = 0; i < Share::rows; ++i) {
-#pragma unroll
-        for (int j = 0; j < Share::cols; ++j) {
-#pragma unroll
-            for (int v = 0; v < 4; ++v) {
-                const int row = row_begin + warp_row + 16 * i + group + v / 2 * 8;
-                const int col = col_begin + warp_col + 8 * j + 2 * place + v % 2;
-                if (row >= p.rows || col >= p.cols || (p.lower_only && col > row)) continue;
-                double* at = c + row * p.stride + col;
-                *at = (p.add ? *at : 0.0) + p.sign * sum[i][j][v];
-            }
-        }
-    }
+    share.store(p, p.c + z * p.step, row_begin, col_begin);
 }
 
 // whether pairs of entries, from an even row or column on, may be copied at once

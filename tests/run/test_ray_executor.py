@@ -17,6 +17,7 @@ from tests.contracts.executor import ExecutorContract, answer, three_epochs
 from tests.ray_nodes import STORE, await_no_workers, nodes
 
 from krigetuner.errors import StoreError
+from krigetuner.run import ray_slots
 from krigetuner.run.executor import Executor
 from krigetuner.run.messages import Context, Execution, Failed, Finished, Job, Outcome, Report, Reported
 from krigetuner.run.ray_executor import LOSSES, RayExecutor
@@ -101,12 +102,17 @@ class Meeting:
         return loss(len(list(self.place.iterdir())))
 
 
-def test_trials_run_at_the_same_time_on_as_many_nodes_as_there_are(make: Make, tmp_path: Path) -> None:
+def test_trials_run_at_the_same_time_on_as_many_nodes_as_there_are(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     executor = make()
     await_capacity(executor, 2)
     for number in range(2):
         executor.submit(Job(number, 0, str(number), Meeting(tmp_path, 2)))
     assert [r.outcome for r in gather(executor, 2) if isinstance(r, Finished)] == [loss(2), loss(2)]
+    monkeypatch.setattr(ray_slots, "IDLE", 0.1)  # a worker that has nothing to do is given back, but one
+    while executor.capacity > 1:
+        time.sleep(0.05)
 
 
 class Sum:
@@ -282,7 +288,7 @@ class Patient:
 
 
 def test_a_lost_node_costs_no_trial_and_a_new_one_is_used(make: Make, cluster: Any, tmp_path: Path) -> None:
-    executor = make(num_workers=2)
+    executor = make()
     await_capacity(executor, 2)
     for number in range(2):
         executor.submit(Job(number, 0, str(number), Patient(tmp_path)))
@@ -298,5 +304,9 @@ def test_a_lost_node_costs_no_trial_and_a_new_one_is_used(make: Make, cluster: A
     reports += gather(executor, 2)
     assert [type(r) for r in reports] == [Reported, Reported, Finished, Finished]
     assert len(list(tmp_path.glob("run-*"))) == 3
+    (tmp_path / "end").unlink()
+    executor.submit(Job(2, 0, "2", Patient(tmp_path)))
     cluster.add_node(num_cpus=1, object_store_memory=STORE)
-    await_capacity(executor, 2)
+    await_capacity(executor, 2)  # since all that there are have work
+    (tmp_path / "end").touch()
+    gather(executor, 1)

@@ -121,7 +121,8 @@ class TunerStudy:
         parent = budget.parent_of(record.values)
         job = Job(record.number, record.attempt, trial.trial_id, run, self._timeout, parent)
         self._running[record.number] = job, trial, time.monotonic()
-        self._pace.asked(time.perf_counter() - began)
+        if tuner.oracle._seen is None and not record.attempt:  # neither worked out ahead nor begun before
+            self._pace.asked(time.perf_counter() - began)
         return job
 
     def prepare(self) -> None:

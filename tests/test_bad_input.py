@@ -173,6 +173,9 @@ def names_that_lead_out_of_the_directory(path: Path) -> None:
             oracle()._set_project_dir(path / "inside", name)
         with pytest.raises(ValueError, match="project_name: expected a name in"):
             kt.RandomSearch(lambda hp: hp.Int("x", 1, 3), "val_loss", directory=path / "inside", project_name=name)
+    for name in ("a\0b", "x/" + "ä" * 128):
+        with pytest.raises(ValueError, match=r"project_name: expected a name that a directory can have.*choose"):
+            oracle()._set_project_dir(path, name)
     for trial_id in ("../x", "/x", "a/b", ""):
         with pytest.raises(ValueError, match="name: expected one that can be a file's name"):
             oracle()._ledger.asked({}, Origin("given"), trial_id=trial_id)

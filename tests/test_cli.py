@@ -89,6 +89,8 @@ def test_show_a_study_that_runs_and_one_in_another_database(tmp_path: Path, caps
     tuner.oracle.create_trial("tuner0")
     assert main(["show", str(tmp_path / "p"), "--storage", url]) == 0
     assert "1 trials: 1 running" in capsys.readouterr().out
+    assert main(["show", url]) == 1
+    assert "got the URL of a database; give that as --storage URL" in capsys.readouterr().err
 
 
 def test_export_csv(tmp_path: Path, capsys: Any) -> None:

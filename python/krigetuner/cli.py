@@ -253,5 +253,10 @@ def _recorded(directory: Path) -> DatabaseStore:
 
 
 def _check_directory(directory: Path) -> None:
+    if ":/" in str(directory) and not directory.exists():
+        raise StoreError(
+            "DIR: expected a project's directory, got the URL of a database; give that as --storage URL and the "
+            "project's name as DIR, or copy the study to a directory: krigetuner copy URL DIR --study NAME"
+        )
     if not directory.is_dir():
         raise StoreError(f"{directory}: expected a project's directory, got none; check the path")

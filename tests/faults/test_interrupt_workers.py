@@ -60,7 +60,7 @@ def cut(directory: Path, signals: list[signal.Signals]) -> str:
 @pytest.mark.slow
 def test_a_search_that_is_cut_again_and_again_comes_to_its_end(tmp_path: Path) -> None:
     said = cut(tmp_path, [signal.SIGINT])
-    assert "was recorded as interrupted and will run first" in said
+    assert " recorded as interrupted and will run first" in said
     last = "SELECT number, status FROM trials WHERE status = 'INTERRUPTED'"
     assert rows(tmp_path, last)
     cut(tmp_path, [signal.SIGTERM])

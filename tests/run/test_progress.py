@@ -75,12 +75,14 @@ def test_quiet_tells_of_failures_and_the_end(capsys: pytest.CaptureFixture[str])
 
 def test_an_interruption_is_told_on_the_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     tell_interrupted(["3"])
+    tell_interrupted(["12", "10", "11"])
     tell_interrupted([])
     shown = capsys.readouterr()
     assert shown.out == ""
-    first, second = shown.err.splitlines()
+    first, second, third = shown.err.splitlines()
     assert first.startswith("Search interrupted: trial 3 was recorded as interrupted and will run first; call search()")
-    assert "every trial was recorded" in second
+    assert second.startswith("Search interrupted: trials 10, 11, 12 were recorded as interrupted and will run first;")
+    assert "every trial was recorded" in third
 
 
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from krigetuner.tuners.search_options import SearchOptions
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"workers": 0}, r'workers: expected a whole number, or "auto", of at least 1, got 0'),
+        ({"workers": 0}, r'workers: expected a whole number from 1 on, or "auto", got 0'),
         ({"workers": 2.5}, "workers: expected a whole number.*got 2.5"),
         ({"workers": True}, "workers: expected a whole number.*got True"),
         ({"workers": "four"}, "workers: expected a whole number.*got 'four'"),
@@ -27,7 +27,7 @@ from krigetuner.tuners.search_options import SearchOptions
         ({"trial_timeout": float("nan")}, "trial_timeout: expected seconds above 0.*got nan"),
         ({"trial_timeout": "60"}, "trial_timeout: expected seconds above 0.*got '60'"),
         ({"isolate_trials": "yes"}, "isolate_trials: expected True or False, got 'yes'"),
-        ({"gpus_per_trial": -1}, "gpus_per_trial: expected a number of GPUs.*got -1"),
+        ({"gpus_per_trial": -1}, "gpus_per_trial: expected GPUs from 0 on.*got -1"),
         ({"cpus_per_trial": 0.5}, "cpus_per_trial: expected a whole number of cores.*got 0.5"),
         ({"executor": "dask"}, 'executor: expected "processes", "ray", an Executor or None, got \'dask\''),
         ({"executor": Courier(), "workers": 3}, "workers: expected none beside an executor object, got 3; give it to"),

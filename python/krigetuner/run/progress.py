@@ -142,8 +142,9 @@ def tell_interrupted(trial_ids: Sequence[str], ways_on: str = TO_GO_ON) -> None:
         trial_ids: of the trials that ran.
         ways_on: what to do now.
     """
-    trials = ", ".join(f"trial {t}" for t in trial_ids)
-    kept = f"{trials} was recorded as interrupted and will run first" if trials else "every trial was recorded"
+    one, trials = len(trial_ids) == 1, ", ".join(sorted(trial_ids))
+    cut = f"trial {trials} was" if one else f"trials {trials} were"
+    kept = f"{cut} recorded as interrupted and will run first" if trials else "every trial was recorded"
     tell(f"Search interrupted: {kept}; {ways_on}")
 
 

@@ -13,14 +13,22 @@ from krigetuner.run.policy import Goal
 from krigetuner.run.progress import tell
 from krigetuner.store.keras_tuner_files import is_project
 
+LONGEST_NAME = 255
+"""Bytes of a file's name, at most, on all usual file systems."""
+
 
 def place(directory: str | Path | None, project_name: str | None) -> tuple[str | Path, str]:
     """The directory of projects, "." unless given, and the project's name, "untitled_project" unless given.
 
     Raises:
-        ValueError: the name leads out of the directory.
+        ValueError: the name leads out of the directory, or cannot be one of a file.
     """
     name = project_name or "untitled_project"
+    if "\0" in str(name) or any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(name).parts):
+        raise ValueError(
+            f"project_name: expected a name that a directory can have, at most {LONGEST_NAME} bytes and no NUL "
+            f"character, got {name!r:.80}; choose another"
+        )
     if os.pardir in Path(os.path.normpath(name)).parts[:1] or (directory and Path(name).is_absolute()):
         raise ValueError(
             f"project_name: expected a name in {str(directory or '.')!r}, got {name!r}, which leads out of it; give "

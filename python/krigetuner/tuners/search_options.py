@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +43,10 @@ class SearchOptions:
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers != "auto":
-            _check("workers", self.workers, 1, 'a whole number, or "auto"', whole=True)
-        _check("trial_timeout", self.trial_timeout, 0, "seconds above 0; None lets trials run as long as they need")
-        _check("gpus_per_trial", self.gpus_per_trial, 0, "a number of GPUs, such as 1, or 0.5 for two trials on one")
-        _check("cpus_per_trial", self.cpus_per_trial, 1, "a whole number of cores", whole=True)
-        if self.trial_timeout == 0:
-            raise ValueError("trial_timeout: expected seconds above 0, got 0; leave it out to let trials run")
+            _check("workers", self.workers, 1, 'a whole number from 1 on, or "auto"', whole=True)
+        _check("trial_timeout", self.trial_timeout, sys.float_info.min, "seconds above 0")
+        _check("gpus_per_trial", self.gpus_per_trial, 0, "GPUs from 0 on, such as 1, or 0.5 for two trials on one")
+        _check("cpus_per_trial", self.cpus_per_trial, 1, "a whole number of cores from 1 on", whole=True)
         if not isinstance(self.isolate_trials, bool):
             raise ValueError(f"isolate_trials: expected True or False, got {self.isolate_trials!r}; leave it out")
         if isinstance(self.executor, str):
@@ -150,10 +149,10 @@ class SearchOptions:
         return RayExecutor(workers, resources, isolate=self.isolate_trials, logs=project)
 
 
-def _check(name: str, value: Any, least: int, what: str, whole: bool = False) -> None:
+def _check(name: str, value: Any, least: float, what: str, whole: bool = False) -> None:
     """Refuses what is no number, or too small a one."""
     if value is None:
         return
     kind = numbers.Integral if whole else numbers.Real
     if isinstance(value, bool) or not isinstance(value, kind) or not least <= float(value) < math.inf:
-        raise ValueError(f"{name}: expected {what}, of at least {least}, got {value!r}; leave it out for the default")
+        raise ValueError(f"{name}: expected {what}, got {value!r}; leave it out for the default")

@@ -29,6 +29,8 @@ def test_the_live_display_has_a_row_for_every_worker() -> None:
     rows = {line.split()[0]: line for line in text.splitlines() if line.startswith("w")}
     assert "x=0.25, kind=a" in rows["w1"]
     assert "loss 0.125  accuracy 0.5" in rows["w2"]
+    board.known("05", {"x": 0.5, "late": 7})
+    assert "x=0.5, late=7" in drawn(board)
     board.ended("05", "COMPLETED", 0.125, None)
     assert "w2" not in drawn(board)
 

@@ -53,6 +53,14 @@ class Board:
         if self.progress.mode == "plain":
             self.progress.say(f"Trial {trial_id} on {worker}: {assignments(values)}")
 
+    def known(self, trial_id: str, values: Mapping[str, Any]) -> None:
+        """The hyperparameters that a trial has asked for by now."""
+        row = self._rows.get(trial_id)
+        if row is not None:
+            row.values = dict(values)
+        elif self._single:
+            self.progress.shown.values = dict(values)
+
     def reported(self, trial_id: str, step: int, metrics: Mapping[str, float]) -> None:
         """An epoch of a trial has ended."""
         if self._single:

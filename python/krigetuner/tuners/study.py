@@ -183,6 +183,7 @@ class TunerStudy:
         if "hyperparameters" in discovered and oracle.allow_new_entries:
             trial.hyperparameters = space_of(discovered["hyperparameters"])
             oracle.update_space(trial.hyperparameters)
+            self._board.known(trial.trial_id, trial.hyperparameters.values)
         return False
 
     def _take_in(self, trial: Trial, discovered: Mapping[str, Any]) -> None:

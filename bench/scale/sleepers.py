@@ -154,12 +154,12 @@ def ray_tune(plan: Plan, searcher: Any = None) -> None:
     for i in range(2):
         space |= {f"float{i}": tune.uniform(-1.0, 1.0), f"log{i}": tune.loguniform(1e-5, 1e-1)}
         space |= {f"int{i}": tune.randint(1, 65)}
-    ray.init(num_cpus=plan.workers, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=plan.workers, include_dashboard=False, log_to_driver=False)
     config = tune.TuneConfig(
         metric="loss",
         mode="min",
         num_samples=plan.trials,
-        time_budget_s=plan.seconds,
+        time_budget_s=plan.seconds + 60,  # it begins before the actors
         max_concurrent_trials=plan.workers,
         search_alg=searcher,
         reuse_actors=True,

@@ -31,7 +31,7 @@ from tests.postgresql import Server
 from krigetuner.store.database import DatabaseStore
 
 SCRIPT = Path(__file__).with_name("campaign_script.py")
-PATIENCE = 60.0
+PATIENCE = 120.0
 ENDLESS = 10**6
 WORKERS = 3
 EARLY = 0.1
@@ -88,7 +88,7 @@ class Crew:
             workers = WORKERS if self.kind == "processes" else 0
             arguments = [str(self.folder), self.oracle, str(max_trials), str(workers), *filter(None, [self.storage])]
             with (self.folder / f"{name}.err").open("ab") as errors:
-                command = [sys.executable, str(SCRIPT), *arguments]
+                command = [sys.executable, "-X", "faulthandler", str(SCRIPT), *arguments]
                 self.processes[name] = subprocess.Popen(command, env=environment, stderr=errors, text=True)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
@@ -96,7 +96,10 @@ class Crew:
         process = self.processes[name]
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(number)
-        process.wait(PATIENCE)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired as error:
+            raise Hangs(f"{name} does not end after signal {number}\n{self.stacks()}") from error
         _, left = psutil.wait_procs(children, timeout=PATIENCE / 4)
         if left:
             raise Hangs(f"the death of {name} left {left} behind")
@@ -114,7 +117,7 @@ class Crew:
         deadline = time.monotonic() + PATIENCE
         while len(self.diary.entries) < known + entries and self.alive():
             if time.monotonic() > deadline:
-                raise Hangs(f"{self.kind}: no entry in any diary for {PATIENCE:g} seconds\n{self.errors()}")
+                raise Hangs(f"{self.kind}: no entry in any diary for {PATIENCE:g} seconds\n{self.stacks()}")
             time.sleep(0.005)
             self.diary.refresh(self.folder / "diary")
 
@@ -128,13 +131,21 @@ class Crew:
             try:
                 status = process.wait(2 * PATIENCE)
             except subprocess.TimeoutExpired as error:
-                raise Hangs(f"{name} does not end\n{self.errors()}") from error
+                raise Hangs(f"{name} does not end\n{self.stacks()}") from error
             if status:
                 raise Hangs(f"{name} ended with {status}\n{self.errors()}")
 
-    def errors(self) -> str:
+    def stacks(self) -> str:
+        """Ends everything, and says where each process was."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGABRT)
+                process.wait(PATIENCE)
+        return self.errors(8000)
+
+    def errors(self, characters: int = 2000) -> str:
         """The end of what the processes wrote to their standard errors."""
-        return "\n".join(f"--- {p.name}\n{p.read_text()[-2000:]}" for p in sorted(self.folder.glob("*.err")))
+        return "\n".join(f"--- {p.name}\n{p.read_text()[-characters:]}" for p in sorted(self.folder.glob("*.err")))
 
     def close(self) -> None:
         """Leaves no process behind."""

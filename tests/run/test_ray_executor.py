@@ -16,7 +16,7 @@ import pytest
 from tests.contracts.executor import ExecutorContract, answer, three_epochs
 from tests.ray_nodes import STORE, await_no_workers, nodes
 
-from krigetuner.errors import StoreError
+from krigetuner.errors import KrigeTunerWarning, StoreError
 from krigetuner.run import ray_slots
 from krigetuner.run.executor import Executor
 from krigetuner.run.messages import Context, Execution, Failed, Finished, Job, Outcome, Report, Reported
@@ -176,6 +176,18 @@ def test_without_a_common_disk_the_files_of_trials_go_by_a_url(make: Make, tmp_p
     executor.close()
     await_no_workers()
     assert not list(Path(tempfile.gettempdir()).glob("krigetuner-ray-*"))
+
+
+def test_a_node_that_has_another_project_directory_is_told_of(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path)
+    executor = make(num_workers=1, logs="/proc/self/cwd/project")  # the directory of whichever process looks
+    with pytest.warns(KrigeTunerWarning, match="directory: expected a project directory that all nodes see"):
+        assert executor.capacity == 1
+    executor.close()
+    assert not list((tmp_path / "project").iterdir())
 
 
 def test_a_place_for_files_that_cannot_be_written_is_told_at_once(make: Make, tmp_path: Path) -> None:

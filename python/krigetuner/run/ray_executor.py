@@ -140,6 +140,7 @@ class RayExecutor:
         self._owed: deque[Report] = deque()
         self._depot = Depot()
         self._arrivals: Arrivals | None = None
+        self._mark: Path | None = None
 
     @property
     def capacity(self) -> int:
@@ -177,7 +178,12 @@ class RayExecutor:
         """What the workers are told."""
         cpus = max(1, int(self.resources.get("CPU", 1)))
         gpus = float(self.resources.get("GPU", 0))
-        return Setup(uuid4().hex, cpus, gpus, self.isolate, logs, self.files, installed_version())
+        search = uuid4().hex
+        if logs is not None and self.files is None and Path(logs).is_dir():
+            self._mark = Path(logs, f".writing-{search}")
+            self._mark.touch()
+        mark = None if self._mark is None else str(self._mark)
+        return Setup(search, cpus, gpus, self.isolate, logs, self.files, mark, installed_version())
 
     def _open_arrivals(self, project: str | None) -> Arrivals | None:
         """What brings the trials' files here, when they are at a URL."""
@@ -334,6 +340,9 @@ class RayExecutor:
                     self._owed.extend(self._arrivals.close())
             finally:
                 self._arrivals = None
+                if self._mark is not None:
+                    self._mark.unlink(missing_ok=True)
+                    self._mark = None
                 if self._ours:
                     self._ours = False
                     ray_cluster.leave()

@@ -28,6 +28,7 @@ class Slot:
         state: "starting" until the actor has its resources and its process; "idle" or "busy" then.
         job: the job that runs in it, by (number, attempt).
         idle_since: when it became idle, by the monotonic clock.
+        apart: its host, where that has another project directory than the conductor; else "".
         answers: what was asked and not answered yet: the reference and what it is about.
     """
 
@@ -36,6 +37,7 @@ class Slot:
         self.state: Literal["starting", "idle", "busy"] = "starting"
         self.job: tuple[int, int] | None = None
         self.idle_since = 0.0
+        self.apart = ""
         self.answers: dict[Any, About] = {self.actor.ready.remote(): "ready"}
         self._order: tuple[Job, Cargo, bool] | None = None
         self._told = 0
@@ -89,6 +91,8 @@ class Slot:
             return None
         del self.answers[reference]
         self._failed_since = math.inf
+        if about == "ready":
+            self.apart = found
         if about != "reports":
             return ()
         self._told += len(found)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run import ray_cluster
 from krigetuner.run.interrupts import uninterrupted
 from krigetuner.run.messages import Report
@@ -57,6 +59,7 @@ class Slots:
             **({"runtime_env": dict(runtime_env)} if runtime_env else {}),
         }
         self._slots: list[Slot] = []
+        self._warned = False
         self._room = 0
         self._target = 0
         self._looked = -GLANCE
@@ -158,7 +161,20 @@ class Slots:
         if about == "ready":
             self._bad_starts = 0
             slot.became_ready()
+            self._warn_of(slot.apart)
         return [Event(slot, reports)] if about == "reports" else []
+
+    def _warn_of(self, host: str) -> None:
+        """Says once that what trials write on a host is not seen by others."""
+        if host and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"directory: expected a project directory that all nodes see, got {self._setup.logs}, which is another "
+                f"one on {host}: weights of trials that run there stay there; choose a shared path, or give "
+                "RayExecutor(files=...) a URL",
+                KrigeTunerWarning,
+                stacklevel=2,
+            )
 
     def _lost(self, slot: Slot, error: Exception) -> list[Event]:
         """A slot that is gone, or could not be started.

@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from krigetuner.run.messages import Job, Report
 from krigetuner.run.parcels import Package, Parcel
@@ -43,6 +44,7 @@ class Setup:
         isolate: whether each trial gets a fresh process.
         logs: the project directory, for the trials' output; None for nowhere.
         files: URL of the trials' files; None where all nodes see the project directory.
+        mark: a file in the project directory; who sees it sees what the trials write. None for no check.
         version: of the conductor's krigetuner.
     """
 
@@ -52,6 +54,7 @@ class Setup:
     isolate: bool
     logs: str | None
     files: str | None
+    mark: str | None
     version: str
 
 
@@ -86,11 +89,13 @@ class TrialWorker:
         self._executor = ProcessExecutor(
             1, isolate=setup.isolate, logs=self._luggage.logs, divided=[Share(environment)]
         )
+        self._mark = setup.mark
         self._closing = False
 
-    def ready(self) -> None:
-        """Answers when the actor has its resources and runs."""
+    def ready(self) -> str:
+        """Answers when the actor has its resources and runs: with its host where that has another project directory."""
         self._files.open()
+        return "" if self._mark is None or Path(self._mark).exists() else platform.node()
 
     def watch(self) -> None:
         """Never answers; its failure tells that the actor is gone."""

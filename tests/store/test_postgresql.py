@@ -239,7 +239,7 @@ def test_a_session_that_the_administrator_ends_is_begun_again(url: str) -> None:
     with pytest.warns(KrigeTunerWarning, match="The search waits for it"):
         assert len(list(store.read())) == 1
     statement(url, "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()")
-    store._renew()  # the heartbeat connects again by itself
+    store.renew()  # the heartbeat connects again by itself
     assert store.append(asked(0)) == 2
     store.close()
 

@@ -48,7 +48,12 @@ class Connection:
         if durability not in ("normal", "full"):
             raise ValueError(f"durability: expected 'normal' or 'full', got {durability!r}; choose one of the two")
         sa = sqlalchemy()
-        self._errors: tuple[type[Exception], ...] = (sa.exc.SQLAlchemyError, OSError, OverflowError)
+        self._errors: tuple[type[Exception], ...] = (
+            sa.exc.SQLAlchemyError,
+            OSError,
+            OverflowError,
+            UnicodeDecodeError,
+        )  # the last, where a damaged file's text is part of an error's
         self._durability, self._read_only = durability, read_only
         self._raw: Any = None
         if isinstance(location, str) and "://" in location:
@@ -190,7 +195,8 @@ class Connection:
     def _class_of(self, error: Exception, reason: str) -> type[StoreError]:
         """What kind of trouble a driver's error is."""
         if getattr(self, "sqlite", True):
-            return Damaged if "malformed" in reason or "not a database" in reason else StoreError
+            broken = isinstance(error, UnicodeDecodeError) or "malformed" in reason or "not a database" in reason
+            return Damaged if broken else StoreError
         if self._raw is None:
             return StoreError
         lost = self.dialect.is_disconnect(getattr(error, "orig", None) or error, self._raw, None)

@@ -14,7 +14,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,9 @@ from krigetuner.errors import KrigeTunerWarning, StoreError, StudyLocked
 from krigetuner.store.connection import Connection, ConnectionLost, Damaged, Durability
 from krigetuner.store.copying import copy_rows, copy_study_row
 from krigetuner.store.events import Event, StudyClosed, TrialReported, decode, encode
+from krigetuner.store.heartbeat import beat, give_back
 from krigetuner.store.lease import SECONDS, Lease
+from krigetuner.store.location import DAMAGE
 from krigetuner.store.reading import Reader
 from krigetuner.store.replay import StudyState
 from krigetuner.store.salvage import rescued
@@ -213,9 +215,20 @@ class DatabaseStore:
 
         with self._lock:
             try:
-                return once()
+                with self._understood():
+                    return once()
             except ConnectionLost as error:
                 return self._after_outage(error, once)
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Says of rows that cannot be understood that they are damaged."""
+        try:
+            yield
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise Damaged(
+                f"{self.where}: expected to read the study, got a row that makes no sense ({error}); {DAMAGE}"
+            ) from error
 
     def read(self, after: int = 0, reports: bool = True) -> Iterator[tuple[int, Event]]:
         """The events behind position `after`, in order, those that are added meanwhile too.
@@ -224,8 +237,11 @@ class DatabaseStore:
         """
         while after < self._last():
             rows = self._read(partial(self._reader.events, low=after, high=after + CHUNK, reports=reports))
-            for position, kind, version, body in rows:
-                yield position, decode(kind, version, body)
+            with self._understood():
+                found = [(position, decode(kind, version, body)) for position, kind, version, body in rows]
+            if not found and not self._read(partial(self._reader.events, low=after, high=after + 1)):
+                raise Damaged(f"{self.where}: expected events behind position {after}, got none; {DAMAGE}")
+            yield from found
             after += CHUNK
 
     def state(self) -> StudyState:
@@ -237,13 +253,14 @@ class DatabaseStore:
 
     def measurements(self, number: int | None = None) -> Iterator[TrialReported]:
         """Every reported step of one trial, or of all, in the order of trial, then of recording."""
-        low, last = (0, -1) if number is None else (number, number)
-        if number is None:
-            last = self._read(lambda cursor: self._statements.last.run(cursor, {"study": self._study}).fetchone()[0])
-        while last is not None and low <= last:
-            high = min(low + CHUNK // 10 - 1, last)
+        if number is not None:
+            yield from self._read(partial(self._reader.reports, low=number, high=number))
+            return
+        low = self._read(partial(self._reader.next_reported, low=0))
+        while low is not None:
+            high = low + CHUNK // 10
             yield from self._read(partial(self._reader.reports, low=low, high=high))
-            low = high + 1
+            low = self._read(partial(self._reader.next_reported, low=high + 1))
 
     def erase(self) -> None:
         """Removes everything recorded of this study; other studies of the database stay."""
@@ -343,10 +360,11 @@ class DatabaseStore:
         stop = threading.Event()
         held = {"study": self._study, "token": mine.token}
         release = partial(self._statements.give_back.run, values=held)
-        self._finish = weakref.finalize(self, _give_back, self._connection, release, stop, os.getpid())
-        threading.Thread(target=_beat, args=(weakref.ref(self), stop), name="krigetuner-lease", daemon=True).start()
+        self._finish = weakref.finalize(self, give_back, self._connection, release, stop, os.getpid())
+        beating = (weakref.ref(self), stop, SECONDS / 3)
+        threading.Thread(target=beat, args=beating, name="krigetuner-lease", daemon=True).start()
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         """Renews the lease; when that fails, the next `append` says so."""
         with self._lock, suppress(StoreError):
             if self._token is not None:
@@ -368,23 +386,3 @@ class _NotAdvanced(Exception):
 
 class _Stale(Exception):
     """The position noted down is not that of the database, though the lease is ours."""
-
-
-def _beat(store: weakref.ref[DatabaseStore], stop: threading.Event) -> None:
-    """Renews a lease until it is given back or nobody holds the store any more."""
-    while not stop.wait(SECONDS / 3):
-        alive = store()
-        if alive is None:
-            return
-        alive._renew()
-        del alive
-
-
-def _give_back(connection: Connection, release: Callable[[Any], Any], stop: threading.Event, pid: int) -> None:
-    """Ends the heartbeat, gives the lease back and closes the connection."""
-    if os.getpid() != pid:
-        return  # a forked child: connection and lease are its parent's
-    stop.set()
-    with suppress(StoreError), connection.transaction() as cursor:  # else the lease runs out by itself
-        release(cursor)
-    connection.close()

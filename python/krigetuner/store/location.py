@@ -9,12 +9,14 @@ from urllib.parse import quote
 from krigetuner.errors import MissingDependency, StoreError
 from krigetuner.store.tables import sqlalchemy
 
+DAMAGE = "it is damaged: restore it from a copy; `krigetuner recover` writes what is readable to a new file"
+
 REMEDIES = (
     ("disk is full", "free some space and run the same script again: everything recorded before is there"),
     ("no space left", "free some space and run the same script again: everything recorded before is there"),
     ("disk i/o error", "look for a full disk, a quota or a failing drive, then run the same script again"),
     ("not a database", "it is damaged or another program's: move it away, or restore it from a copy"),
-    ("malformed", "it is damaged: restore it from a copy; `krigetuner recover` writes what is readable to a new file"),
+    ("malformed", DAMAGE),
     ("encrypted", "it is damaged or another program's: move it away, or restore it from a copy"),
     ("readonly", "the file or its directory cannot be written: choose another directory or change its permissions"),
     ("read-only transaction", "this server only copies another one: connect to the one that it copies"),

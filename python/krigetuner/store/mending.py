@@ -3,13 +3,71 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from krigetuner.store import events as e
+from krigetuner.store.artifacts import safe_name
 from krigetuner.store.replay import fold, identity
+from krigetuner.trial.history import Origin
 from krigetuner.trial.trial import TrialRecord, TrialStatus
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -1 <= value < 2**63
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(k, str) and _number(v) for k, v in value.items())
+
+
+def _values(value: Any) -> bool:
+    plain = bool | int | float | str
+    return value is None or (isinstance(value, Mapping) and all(isinstance(v, plain) for v in value.values()))
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _file_name(value: Any) -> bool:
+    try:
+        return bool(safe_name(value))
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+def _origin(value: Any) -> bool:
+    return isinstance(value, Origin) and isinstance(value.algorithm, str) and _values(value.note)
+
+
+CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("number", "attempt", "execution", "step", "seen", "best_step", "failures"), _whole),
+    **dict.fromkeys(("time", "score"), lambda x: x is None or _number(x)),
+    **dict.fromkeys(("variance", "created", "asked", "started", "ended"), lambda x: x is None or _number(x)),
+    **dict.fromkeys(("kind_of_failure", "reason", "key", "algorithm", "backend", "version", "name", "status"), _text),
+    **dict.fromkeys(("worker", "message"), lambda x: x is None or isinstance(x, str)),
+    **dict.fromkeys(("objective", "options", "state"), lambda x: isinstance(x, Mapping)),
+    "seed": lambda x: x is None or isinstance(x, int),
+    "trial_id": _file_name,
+    "values": _values,
+    "origin": _origin,
+    "metrics": _numbers,
+    "executions": lambda x: all(len(pair) == 2 and _numbers(pair[0]) and _whole(pair[1]) for pair in x),
+    "parameters": lambda x: all(_identity(config) is not None for config in x),
+    "replaces": lambda x: all(map(_text, x)),
+}
+"""What the attributes of events and trials must be."""
+
+
+def is_sound(thing: e.Event | TrialRecord) -> bool:
+    """Whether an event, or a trial, is made of what it should be: damaged text may still be JSON."""
+    return all(check(getattr(thing, name)) for name, check in CHECKS.items() if hasattr(thing, name))
 
 
 @dataclass(frozen=True)
@@ -113,8 +171,8 @@ def _fitted(event: Any, numbers: dict[int, int], ended: set[int], ids: set[str])
     return replace(event, number=numbers[old])  # type: ignore[no-any-return]
 
 
-def _identity(config: Mapping[str, Any]) -> str | None:
+def _identity(config: Any) -> str | None:
     try:
         return identity(config)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         return None

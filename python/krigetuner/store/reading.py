@@ -53,6 +53,8 @@ class Reader:
         self._changes = select("events", columns, ("position",), *span, other)
         span = (report.number >= sa.bindparam("low"), report.number <= sa.bindparam("high"))
         self._reports = select("measurements", REPORT, ("number", "position"), *span)
+        first = sa.select(sa.func.min(report.number)).where(report.study == sa.bindparam("study"), span[0])
+        self._reported = Statement(first, dialect)
 
     def _rows(self, cursor: Any, statement: Statement, **values: Any) -> list[Any]:
         rows: list[Any] = statement.run(cursor, {"study": self.study, **values}).fetchall()
@@ -65,6 +67,11 @@ class Reader:
     def reports(self, cursor: Any, low: int, high: int) -> list[TrialReported]:
         """The reports of the trials from `low` to `high`, both included."""
         return _reports(self._rows(cursor, self._reports, low=low, high=high))
+
+    def next_reported(self, cursor: Any, low: int) -> int | None:
+        """The first trial from `low` on that has reports; None when there is none."""
+        number: int | None = self._rows(cursor, self._reported, low=low)[0][0]
+        return number
 
     def state(self, cursor: Any) -> StudyState:
         """The state, read in the caller's transaction."""

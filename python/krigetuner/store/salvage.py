@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from krigetuner.errors import StoreError
 from krigetuner.store import events as e
 from krigetuner.store.connection import Connection
-from krigetuner.store.mending import Remains, mend
+from krigetuner.store.mending import Remains, is_sound, mend
 from krigetuner.store.reading import STUDY, TRIAL, record_of
 from krigetuner.store.replay import StudyState, fold
 from krigetuner.store.sqlite_pages import rows_of_pages
@@ -34,8 +34,14 @@ T = TypeVar("T")
 EVENTS_OF_A_PAGE = 60
 """How many events a page of the file holds at most."""
 
-LARGEST = 2**40
-"""Bytes that a file is believed to have had, at most; only what was there takes room on the disk."""
+LOST = 20
+"""How many times as long as it is a file is believed to have been, at most."""
+
+FAILURES = 20_000
+"""How many spans may be unreadable before the rest is left to the look at the pages."""
+
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What the driver raises where a file is damaged; the second when it cannot even say so."""
 
 ENDING = "-recovered.sqlite"
 """How the name of a recovered file ends."""
@@ -115,7 +121,8 @@ def _lengthen(path: Path) -> None:
         head = file.read(32)
         size, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
         size = 65536 if size == 1 else size
-        if head.startswith(b"SQLite format 3\0") and path.stat().st_size < size * pages <= LARGEST:
+        there = path.stat().st_size
+        if head.startswith(b"SQLite format 3\0") and there < size * pages <= LOST * there:
             file.truncate(size * pages)
 
 
@@ -140,15 +147,17 @@ def _studies(path: Path) -> Iterator[tuple[str, Remains]]:
         connection.text_factory = bytes
         names = dict(_rows(connection, "SELECT id, study FROM studies") or [(1, b"study")])
         for number, name in names.items():
-            yield name.decode(errors="replace"), _remains(connection, path, int(number))
+            if isinstance(number, int) and isinstance(name, bytes):
+                yield name.decode(errors="replace"), _remains(connection, path, number)
 
 
 def _remains(connection: sqlite3.Connection, path: Path, study: int) -> Remains:
     """What can be read of one study."""
-    row = _rows(connection, f"SELECT {', '.join(STUDY)} FROM studies WHERE id = ?", study)
+    said = _rows(connection, f"SELECT {', '.join(STUDY)} FROM studies WHERE id = ?", study)
     pages = _rows(connection, "PRAGMA page_count")
-    last = int(row[0][0]) if row else 0
-    bound = last or (int(pages[0][0]) * EVENTS_OF_A_PAGE if pages else 0)
+    most = int(pages[0][0]) * EVENTS_OF_A_PAGE if pages else 0
+    last = said[0][0] if said and isinstance(said[0][0], int) and 0 < said[0][0] <= most else 0
+    bound = last or most
     events, trials = dict[int, e.Event](), dict[int, TrialRecord]()
     spans = "SELECT position, kind, version, body FROM events WHERE study = ? AND position BETWEEN ? AND ?"
     for position, *text in _spans(connection, spans, study, 1, bound):
@@ -159,26 +168,28 @@ def _remains(connection: sqlite3.Connection, path: Path, study: int) -> Remains:
     if len(events) < bound:
         _look_at_pages(path, study, events, trials)
     configs = _rows(connection, "SELECT config FROM parameters WHERE study = ?", study) or []
-    parameters = [config for config in (_json(text) for (text,) in configs) if isinstance(config, dict)]
-    return Remains(events, trials, parameters, last, _opened(row[0]) if row else None)
+    parameters = [config for config in (_json(text) for (text,) in configs) if is_sound(e.SpaceGrew((config,)))]
+    return Remains(events, trials, parameters, last, _opened(said[0]) if said else None)
 
 
 def _rows(connection: sqlite3.Connection, sql: str, *values: Any) -> list[Any] | None:
     """The rows of a query; None when they cannot be read."""
     try:
         return connection.execute(sql, values).fetchall()
-    except sqlite3.Error:
+    except UNREADABLE:
         return None
 
 
 def _spans(connection: sqlite3.Connection, sql: str, study: int, low: int, high: int) -> Iterator[Any]:
     """The rows from `low` to `high` that can be read."""
+    failures = 0
     waiting = [(low, high)] if _rows(connection, f"{sql} LIMIT 0", study, low, high) == [] else []
-    while waiting:
+    while waiting and failures < FAILURES:
         low, high = waiting.pop()
         try:
             rows = connection.execute(sql, (study, low, high)).fetchall()
-        except sqlite3.Error:
+        except UNREADABLE:
+            failures += 1
             if low < high:
                 middle = (low + high) // 2
                 waiting += [(middle + 1, high), (low, middle)]
@@ -193,7 +204,8 @@ def _text(value: Any) -> Any:
 def _decoded(kind: Any, version: Any, body: Any) -> e.Event | None:
     """An event, None when its text is damaged."""
     try:
-        return e.decode(_text(kind), int(version), _text(body))
+        event = e.decode(_text(kind), int(version), _text(body))
+        return event if is_sound(event) else None
     except (StoreError, ValueError, TypeError, AttributeError, KeyError):
         return None
 
@@ -202,7 +214,7 @@ def _record(row: Sequence[Any]) -> TrialRecord | None:
     """A trial of the plain tables, None when its text is damaged."""
     try:
         record = record_of([_text(x) for x in row][:-2])
-        return record if isinstance(record.values, dict) else None
+        return record if is_sound(record) and record.values is not None else None
     except (ValueError, TypeError, AttributeError, KeyError):
         return None
 
@@ -235,7 +247,8 @@ def _opened(row: Any) -> e.StudyOpened | None:
         kept = {n: said[n] for n in ("name", "algorithm", "backend", "version")}
         goal, options = e.from_json(said["objective"]), e.from_json(said["options"])
         seed, created = None if said["seed"] is None else int(said["seed"]), float(said["created"])
-        return e.StudyOpened(objective=goal, options=options, seed=seed, created=created, **kept)
+        opened = e.StudyOpened(objective=goal, options=options, seed=seed, created=created, **kept)
+        return opened if is_sound(opened) else None
     except (ValueError, TypeError, AttributeError):
         return None
 

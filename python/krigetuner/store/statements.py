@@ -45,7 +45,7 @@ class StudyStatements:
 
     def __init__(self, dialect: Any) -> None:
         sa, tables = sqlalchemy(), metadata().tables
-        studies, trials, bind = tables["studies"], tables["trials"].c, sa.bindparam
+        studies, bind = tables["studies"], sa.bindparam
         c = studies.c
         compiled = partial(Statement, dialect=dialect)
         self.find = compiled(sa.select(c.id).where(c.study == bind("key")))
@@ -56,7 +56,6 @@ class StudyStatements:
             .values({n.name: sa.null() for n in blank} | {"position": sa.literal_column("0")})
             .where(c.id == bind("study"), c.lease_token == bind("token"))
         )
-        self.last = compiled(sa.select(sa.func.max(trials.number)).where(trials.study == bind("study")))
         self.erase = [
             compiled(t.delete().where(t.c.study == bind("study")))
             for t in tables.values()

@@ -77,6 +77,8 @@ def test_an_executor_without_a_place_for_logs_gets_one(tmp_path: Path) -> None:
     executor = ProcessExecutor(1)
     assert SearchOptions(executor=executor).make_executor(tmp_path) is executor
     assert executor.logs == tmp_path
+    executor.close()  # as a search does in its end; the next one may be another project's
+    assert executor.logs is None
     elsewhere = ProcessExecutor(1, logs=tmp_path / "elsewhere")
     SearchOptions(executor=elsewhere).make_executor(tmp_path)
     assert elsewhere.logs == tmp_path / "elsewhere"

@@ -73,6 +73,7 @@ class ProcessExecutor:
         self._asked = (workers, gpus_per_trial, cpus_per_trial)
         self._isolate = isolate
         self.logs: str | Path | None = logs
+        self._own_logs = logs
         self._divided = divided
         self._owed: deque[Report] = deque()
         self._parcels: weakref.WeakKeyDictionary[Shared[Any], Parcel] = weakref.WeakKeyDictionary()
@@ -238,6 +239,7 @@ class ProcessExecutor:
 
     def close(self) -> None:
         """Ends every process; a second interrupt meanwhile kills them. Afterwards jobs may be submitted again."""
+        self.logs = self._own_logs  # the next search may be another project's
         if "_crew" not in self.__dict__:
             return
         try:

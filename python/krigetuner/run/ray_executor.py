@@ -130,7 +130,8 @@ class RayExecutor:
         self.resources = ray_cluster.checked_resources(resources_per_trial)
         self.address = address
         self.isolate = isolate
-        self.logs = logs
+        self.logs: str | Path | None = logs
+        self._own_logs = logs
         self.files = files
         self.runtime_env = runtime_env
         self._slots: Slots | None = None
@@ -322,6 +323,7 @@ class RayExecutor:
         """Ends the workers with what they run, which the next `collect` reports as interrupted; a later `submit` begins
         anew. A cluster that was started here ends, another one is left as it is.
         """
+        self.logs = self._own_logs  # the next search may be another project's
         slots, self._slots = self._slots, None
         try:
             if slots is not None:

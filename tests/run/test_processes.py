@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -67,6 +69,17 @@ def test_a_system_without_worker_processes(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delattr(socket, "send_fds")
     with pytest.raises(RuntimeError, match="workers: expected Linux or macOS for worker processes"):
         _ = ProcessExecutor(1).capacity
+
+
+def test_a_system_that_lets_nobody_have_more_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    executor = ProcessExecutor(1)
+    with pytest.raises(OSError, match=r"workers: expected to start one more process, got .* with 0 of them; ask"):
+        executor.submit(Job(0, 0, "0", answer))
+    executor.close()
 
 
 def test_a_large_result_comes_in_pieces() -> None:

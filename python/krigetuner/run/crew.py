@@ -96,7 +96,14 @@ class Crew:
     def _start(self, slot: Slot) -> Worker:
         if self._selector is None:
             self._selector = selectors.DefaultSelector()
-        worker = start(slot.share, self.slots.index(slot))
+        try:
+            worker = start(slot.share, self.slots.index(slot))
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"workers: expected to start one more process, got {error.strerror or error} with {len(self._alive)} "
+                "of them; ask for fewer workers, or allow more open files (ulimit -n) and processes (ulimit -u)",
+            ) from error
         self._alive[worker] = None
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
         if worker.watch is not None:

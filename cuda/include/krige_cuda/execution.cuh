@@ -14,7 +14,9 @@ using krige::index_t;
 constexpr int warp_lanes = 32;
 constexpr unsigned all_lanes = 0xffffffffu;
 
-constexpr int ceiling_divide(index_t a, index_t b) { return static_cast<int>((a + b - 1) / b); }
+__host__ __device__ constexpr int ceiling_divide(index_t a, index_t b) {
+    return static_cast<int>((a + b - 1) / b);
+}
 
 template <class... Parameters, class... Arguments>
 void launch(cudaStream_t stream, dim3 grid, dim3 block, void (*kernel)(Parameters...),

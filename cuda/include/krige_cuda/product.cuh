@@ -1,12 +1,13 @@
 // Products of matrices in tiles of 64 by 64 on the float64 matrix units, for batches, with
 // triangular operands.
 //
-// Why so: 4 warps of 32 by 32 keep 32 sums per thread in registers, and a block's two stages of 16
-// inner indices 40 KiB of shared memory, so that three blocks (of their own batch members) hide one
-// another's barriers. Rows of 20 and 68 doubles put the 16 lanes of a half-warp in 16 different
-// banks for every fragment. cuBLAS is faster on one large product; it has no batched triangular
-// ones, which save half to two thirds of the work here. Tiles of 16 rows serve few candidates,
-// where what counts is to read the other operand once.
+// Why so: 4 warps of 32 by 32 keep 32 sums per thread in registers, and a block's four stages of 8
+// inner indices 48 KiB of shared memory: one is multiplied while three are on their way, which is
+// what a block alone on its multiprocessor needs, and three or four blocks (of their own batch
+// members) fit beside one another. Rows of 12 and 68 doubles put the 16 lanes of a half-warp in 16
+// different banks for every fragment. cuBLAS is faster on one large product; it has no batched
+// triangular ones, which save half to two thirds of the work here. Tiles of 16 rows serve few
+// candidates, where what counts is to read the other operand once.
 #pragma once
 
 #include "krige_cuda/execution.cuh"
@@ -16,7 +17,8 @@ namespace krige_cuda {
 constexpr int block_size = 64;  // of tiles, and of the diagonal blocks of a factor
 constexpr int few_rows = 16;
 constexpr int product_threads = 128;
-constexpr int product_depth = 16;
+constexpr int product_depth = 8;  // inner indices of a stage
+constexpr int product_stages = 4;
 
 // one operand: entry (r, k) for row or column r of the result and inner index k
 struct Operand {
@@ -46,24 +48,26 @@ struct Product {
     int split = 0;  // instead of a batch, parts of so many inner indices, each with its own c
 };
 
-// 16 inner indices of `count` rows: entry (r, k) lies at r * stride + k (`inner`: k is contiguous),
-// or at k * stride + r.
+// The inner indices of a stage for `count` rows: entry (r, k) lies at r * stride + k (`inner`: k is
+// contiguous), or at k * stride + r.
 template <bool inner, int count>
 struct Stage {
     static constexpr int run = inner ? product_depth : count;  // contiguous in memory
     static constexpr int stride = run + 4;
     static constexpr int size = stride * (inner ? count : product_depth);
 
-    // starts copying rows [begin, begin + count) of inner indices [first, first + 16)
+    // starts copying rows [begin, begin + count) of inner indices [first, first + 8)
     __device__ static __forceinline__ void load(const Operand& operand, const double* data,
                                                 int begin, int rows, int first, int inner_end,
                                                 double* to) {
-        constexpr int turns = count * product_depth / 2 / product_threads;
-        const int pair = static_cast<int>(threadIdx.x);
+        constexpr int pairs = count * product_depth / 2;
+        constexpr int turns = ceiling_divide(pairs, product_threads);
 #pragma unroll
         for (int turn = 0; turn < turns; ++turn) {
+            const int pair = static_cast<int>(threadIdx.x) + turn * product_threads;
+            if (pairs % product_threads != 0 && pair >= pairs) break;
             const int along = pair % (run / 2) * 2;
-            const int across = pair / (run / 2) + turn * (product_threads / (run / 2));
+            const int across = pair / (run / 2);
             const int row = across + (inner ? begin : first);  // in memory
             const int col = along + (inner ? first : begin);
             const int row_end = inner ? rows : inner_end;
@@ -106,28 +110,24 @@ struct Share {
     // adds the products of one stage
     template <class A, class B>
     __device__ __forceinline__ void multiply(const double* a, const double* b) {
+        double left[rows][4];
+        double right[cols][2];
 #pragma unroll
-        for (int k = 0; k < product_depth; k += 8) {
-            double left[rows][4];
-            double right[cols][2];
+        for (int i = 0; i < rows; ++i) {
 #pragma unroll
-            for (int i = 0; i < rows; ++i) {
+            for (int v = 0; v < 4; ++v)
+                left[i][v] = A::at(a, first_row + 16 * i + group + v % 2 * 8, place + v / 2 * 4);
+        }
 #pragma unroll
-                for (int v = 0; v < 4; ++v)
-                    left[i][v] =
-                        A::at(a, first_row + 16 * i + group + v % 2 * 8, k + place + v / 2 * 4);
-            }
+        for (int j = 0; j < cols; ++j) {
 #pragma unroll
-            for (int j = 0; j < cols; ++j) {
+            for (int v = 0; v < 2; ++v)
+                right[j][v] = B::at(b, first_col + 8 * j + group, place + 4 * v);
+        }
 #pragma unroll
-                for (int v = 0; v < 2; ++v)
-                    right[j][v] = B::at(b, first_col + 8 * j + group, k + place + 4 * v);
-            }
+        for (int i = 0; i < rows; ++i) {
 #pragma unroll
-            for (int i = 0; i < rows; ++i) {
-#pragma unroll
-                for (int j = 0; j < cols; ++j) multiply_fragments(sum[i][j], left[i], right[j]);
-            }
+            for (int j = 0; j < cols; ++j) multiply_fragments(sum[i][j], left[i], right[j]);
         }
     }
 
@@ -155,8 +155,8 @@ template <int tile_rows, bool a_inner, bool b_inner>
 static __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
     using A = Stage<a_inner, tile_rows>;
     using B = Stage<b_inner, block_size>;
-    KRIGE_SHARED(double, a_stages, 2 * A::size);
-    KRIGE_SHARED(double, b_stages, 2 * B::size);
+    KRIGE_SHARED(double, a_stages, product_stages* A::size);
+    KRIGE_SHARED(double, b_stages, product_stages* B::size);
     const int row_begin = static_cast<int>(blockIdx.x) * tile_rows;
     const int col_begin = static_cast<int>(blockIdx.y) * block_size;
     if (p.lower_only && col_begin > row_begin) return;
@@ -170,25 +170,24 @@ static __global__ void __launch_bounds__(product_threads) product_kernel(Product
     int end = p.to_col ? min(p.inner_end, col_begin + block_size) : p.inner_end;
     if (p.split > 0) end = min(end, p.split * (z + 1));
 
-    // while one stage is multiplied, the next one arrives in the other
-    Share<tile_rows> share;
-    if (begin < end) {
-        A::load(p.a, a, row_begin, p.rows, begin, end, a_stages);
-        B::load(p.b, b, col_begin, p.cols, begin, end, b_stages);
-    }
-    end_copies();
-    int stage = 0;
-    for (int first = begin; first < end; first += product_depth, stage ^= 1) {
-        const int next = first + product_depth;
-        if (next < end) {
-            A::load(p.a, a, row_begin, p.rows, next, end, a_stages + (stage ^ 1) * A::size);
-            B::load(p.b, b, col_begin, p.cols, next, end, b_stages + (stage ^ 1) * B::size);
+    const auto load = [&](int number) {
+        const int first = begin + number * product_depth;
+        const int stage = number % product_stages;
+        if (first < end) {
+            A::load(p.a, a, row_begin, p.rows, first, end, a_stages + stage * A::size);
+            B::load(p.b, b, col_begin, p.cols, first, end, b_stages + stage * B::size);
         }
         end_copies();
-        wait_for_copies<1>();
-        __syncthreads();
+    };
+    Share<tile_rows> share;
+    for (int number = 0; number < product_stages - 1; ++number) load(number);
+    const int count = (end - begin + product_depth - 1) / product_depth;
+    for (int number = 0; number < count; ++number) {
+        wait_for_copies<product_stages - 2>();
+        __syncthreads();  // behind the last one nobody reads operands: the result may replace one
+        load(number + product_stages - 1);  // where everybody has read the stage before this one
+        const int stage = number % product_stages;
         share.template multiply<A, B>(a_stages + stage * A::size, b_stages + stage * B::size);
-        __syncthreads();
     }
     share.store(p, p.c + z * p.step, row_begin, col_begin);
 }

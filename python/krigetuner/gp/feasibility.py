@@ -36,12 +36,19 @@ class Feasibility:
     Attributes:
         fitted: the backend's handle of the process of the standardised labels.
         mean, deviation: what the labels were standardised with.
+        weight: how often the probability counts; more than once for a search that must avoid another failure.
     """
 
     backend: Backend
     fitted: Any
     mean: float
     deviation: float
+    weight: float = 1.0
+
+    def log_weight(self, x: Array, gradient: bool = False) -> tuple[Array, Array | None]:
+        """What is added to a log acquisition at rows x (m, d): values (m,), and their gradients (m, d) if asked for."""
+        values, slopes = self.log_probability(x, gradient)
+        return self.weight * values, None if slopes is None else self.weight * slopes
 
     def log_probability(self, x: Array, gradient: bool = False) -> tuple[Array, Array | None]:
         """Log probabilities (m,) of rows x (m, d) to complete, and their gradients (m, d) if asked for."""
@@ -62,15 +69,16 @@ def boundary(backend: Backend, x: Array, failed: Labels, categorical: npt.NDArra
     return fit(backend, np.ascontiguousarray(x), _standardised(failed), np.zeros(len(x)), believed, categorical)
 
 
-def feasibility(backend: Backend, x: Array, failed: Labels, found: Hyperparameters) -> Feasibility:
+def feasibility(backend: Backend, x: Array, failed: Labels, found: Hyperparameters, weight: float = 1.0) -> Feasibility:
     """The classifier of configurations x (n, d), of which some failed and others did not.
 
     Args:
         found: hyperparameters, from these configurations or from fewer.
+        weight: see `Feasibility`.
     """
     x, noise = np.ascontiguousarray(x), np.full(len(x), found.noise)
     fitted, _ = factored(backend, x, _standardised(failed), noise, found.hyper)
-    return Feasibility(backend, fitted, float(failed.mean()), float(failed.std()))
+    return Feasibility(backend, fitted, float(failed.mean()), float(failed.std()), weight)
 
 
 def _standardised(failed: Labels) -> Array:

@@ -65,8 +65,8 @@ class Surrogate:
         best: the incumbent's y: the lowest posterior mean among the rows, those of running trials included.
         unit: what a loss lower by one is worth in y, at the best loss.
         jitter: what had to be added to the diagonal.
-        feasibility: where trainings complete; its log probability is added to every acquisition, which must be a
-            logarithm itself (Gelbart, Snoek and Adams 2014, eq. 5). None where nothing failed.
+        feasibility: where trainings complete; its log weight is added to every acquisition, which must be a logarithm
+            itself (after Gelbart, Snoek and Adams 2014, eq. 5). None where nothing failed.
     """
 
     backend: Backend
@@ -85,7 +85,7 @@ class Surrogate:
         values, slopes = self.backend.score(self.fitted, np.ascontiguousarray(x), acquisition, gradient)
         if self.feasibility is None:
             return values, slopes
-        more, steeper = self.feasibility.log_probability(x, gradient)
+        more, steeper = self.feasibility.log_weight(x, gradient)
         return values + more, None if slopes is None or steeper is None else slopes + steeper
 
     def ascend(self, starts: Array, lower: Array, upper: Array, acquisition: AcquisitionSpec, effort: Effort) -> Array:

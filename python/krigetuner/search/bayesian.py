@@ -42,6 +42,9 @@ SHRINK, PATIENCE = 0.4, 6
 """After PATIENCE trials without a gain one in four comes from a model whose lengthscales are SHRINK times as long: it
 believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go on).
 One in four is the lowest point of a parabola near the best row."""
+CARE, CAREFUL = 10.0, 6
+"""How many times as much the probability of completing counts after each failure in a row, and for how many of them at
+most: a few in a row end a search."""
 QUIET = 1e-3
 """Learned noise variance, of losses with variance one, below which a parabola through them is trusted."""
 
@@ -192,7 +195,8 @@ class BayesianSearch:
         key = x[:m].tobytes(), failed[:m].tobytes(), space.categorical.tobytes(), backend.name.encode()
         if key not in self._boundaries:
             self._boundaries = {key: boundary(backend, x[:m], failed[:m], space.categorical)}
-        return feasibility(backend, x, failed, self._boundaries[key])
+        in_a_row = int(np.argmin(seen.failed[::-1]))
+        return feasibility(backend, x, failed, self._boundaries[key], CARE ** min(in_a_row, CAREFUL))
 
     def _model(self, seen: Seen, choice: Choice) -> tuple[Surrogate, dict[str, Value]]:
         """The posterior after the trials that ended and those that run, and a note on it."""

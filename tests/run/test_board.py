@@ -9,8 +9,8 @@ from krigetuner.run.board import Board
 from krigetuner.run.progress import Progress, Shown
 
 
-def drawn(board: Board) -> str:
-    console = Console(width=120, record=True, force_terminal=False)
+def drawn(board: Board, width: int = 120) -> str:
+    console = Console(width=width, record=True, force_terminal=False)
     with console.capture() as capture:
         console.print(board.progress.picture())
     return capture.get()
@@ -33,6 +33,17 @@ def test_the_live_display_has_a_row_for_every_worker() -> None:
     assert "x=0.5, late=7" in drawn(board)
     board.ended("05", "COMPLETED", 0.125, None)
     assert "w2" not in drawn(board)
+
+
+def test_a_narrow_terminal_shows_who_runs_what_in_one_line_each() -> None:
+    board = Board(Progress("live", Shown("loss", total=20)))
+    for trial_id, worker in (("0011", "tuner0-1"), ("0012", "tuner0-2")):
+        board.started(trial_id, worker, {f"a_long_name_{i}": 0.123 for i in range(9)}, 20)
+        board.reported(trial_id, 6, {"loss": 0.125, "accuracy": 0.5, "mean_absolute_error": 0.25})
+    lines = drawn(board, width=76).splitlines()
+    assert len(lines) == 4
+    assert [line.split()[:2] for line in lines[1:]] == [["worker", "trial"], ["tuner0-1", "0011"], ["tuner0-2", "0012"]]
+    assert all("loss 0.125" in line and "a_long_name_0" in line and "…" in line for line in lines[2:])
 
 
 def test_plain_lines_name_the_worker(capsys: pytest.CaptureFixture[str]) -> None:

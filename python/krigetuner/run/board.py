@@ -85,11 +85,13 @@ class Board:
 
         shown = self.progress.shown
         table = Table(box=None, pad_edge=False)
-        for title in ("worker", "trial", "running", "epoch", "metrics", "hyperparameters"):
-            table.add_column(title, overflow="ellipsis", no_wrap=True)
+        for title in ("worker", "trial", "running", "epoch"):
+            table.add_column(title, no_wrap=True)
+        for title in ("metrics", "hyperparameters"):  # what may wrap gives way; that of these does not wrap either
+            table.add_column(title)
         for trial_id, row in list(self._rows.items()):
             epoch = "" if row.epoch is None else number(row.epoch + 1)
             took, metrics = duration(time.monotonic() - row.began), measured(row.metrics, shown.objective)
             cells = (row.worker, trial_id, took, epoch, metrics, assignments(row.values))
-            table.add_row(*map(Text, cells))
+            table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))
         return Group(standing(shown, len(self._rows)), table)

@@ -37,7 +37,7 @@ EVENTS_OF_A_PAGE = 60
 LOST = 20
 """How many times as long as it is a file is believed to have been, at most."""
 
-FAILURES = 20_000
+FAILURES = 5_000
 """How many spans may be unreadable before the rest is left to the look at the pages."""
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from krigetuner.gp import transforms
-from krigetuner.gp.transforms import Kind, transform
+from krigetuner.gp.transforms import Kind, excess, transform
 
 KINDS: tuple[Kind, ...] = ("plain", "power", "log")
 
@@ -76,3 +76,16 @@ def test_noise_and_jacobian_follow_the_slope(kind: Kind) -> None:
     assert ((secant >= between[0] - 1e-9) & (secant <= between[1] + 1e-9)).all(), "mean value theorem"
     assert out.log_jacobian == pytest.approx(np.log(slope).sum())
     assert out.unit == pytest.approx(slope[np.argmin(v)])
+
+
+def test_what_all_trials_vary_by_is_no_noise_of_one() -> None:
+    assert excess(np.zeros(4)).tolist() == [0.0] * 4
+    assert excess(np.array([0.0, 0.25, 0.25, 0.75, 0.25])).tolist() == [0.0, 0.0, 0.0, 0.5, 0.0]
+
+
+def test_a_fold_that_is_harder_for_all_trials_makes_none_of_them_noisy() -> None:
+    rng = np.random.default_rng(0)
+    folds = rng.normal(size=30)[:, None] + np.array([-1.0, -0.5, 0.0, 0.5, 1.0]) + 0.01 * rng.normal(size=(30, 5))
+    variances = folds.var(axis=1, ddof=1) / 5
+    assert variances.min() > 0.1
+    assert excess(variances).max() < 0.01

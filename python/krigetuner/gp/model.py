@@ -24,7 +24,7 @@ from krigetuner.gp.fitting import Hyperparameters, fit
 from krigetuner.gp.jitter import factored
 from krigetuner.gp.local import nearest, representatives
 from krigetuner.gp.priors import prior
-from krigetuner.gp.transforms import Kind, transform
+from krigetuner.gp.transforms import Kind, excess, transform
 
 LEARNED: tuple[Kind, ...] = ("power", "log")
 """Transforms among which the losses choose. A plain one, and a second kernel family, did not pay beside these."""
@@ -149,7 +149,7 @@ def choose(
     believed = prior(x.shape[1], categorical, noise_floor)
     size = min(backend.observations(len(x)), FITTED)
     rows = representatives(x, losses, np.ones(x.shape[1]), categorical, size)
-    x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], variances[rows]
+    x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], excess(variances)[rows]
     choices = []
     for kind in kinds:
         out = transform(losses, variances, kind)
@@ -162,7 +162,7 @@ def surrogate(backend: Backend, x: Array, losses: Array, variances: Array, choic
     """The posterior of all observations that ended, with hyperparameters chosen from them or from fewer."""
     hyper = choice.found.hyper
     rows = representatives(x, losses, hyper.lengthscales, hyper.categorical, backend.observations(len(x)))
-    x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], variances[rows]
+    x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], excess(variances)[rows]
     out = transform(losses, variances, choice.kind)
     fitted, jitter = factored(backend, x, out.y, out.noise + choice.found.noise, hyper)
     means = backend.predict(fitted, x)[0]

@@ -82,6 +82,16 @@ def transform(losses: Array, variances: Array, kind: Kind) -> Outputs:
     return Outputs(y, noise, float(np.log(slope).sum()), float(slope[np.argmin(v)]))
 
 
+def excess(variances: Array) -> Array:
+    """By how much variances (n,), 0 where not known, lie above the median of the known ones.
+
+    What executions or folds differ by for every trial alike (a fold that is harder for all) is no noise of a trial, and
+    what noise all trials have is better learned from all of them than taken from the few executions of each.
+    """
+    known = variances > 0
+    return np.maximum(variances - np.median(variances[known]), 0.0) if known.any() else variances
+
+
 def _logarithm(u: Array) -> tuple[Array, Array]:
     """log(u - min + offset) and its slope, with the offset under which it is most nearly normal."""
     above = u - u.min()

@@ -55,6 +55,6 @@ def children() -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline", "environ"]):
         command = " ".join(process.info["cmdline"] or [])
-        if "krigetuner.run.worker_process" in command and "RAY_JOB_ID" in (process.info["environ"] or {}):
+        if "krigetuner.run.local.worker_process" in command and "RAY_JOB_ID" in (process.info["environ"] or {}):
             found.append(process)
     return found

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from krigetuner import applications, compat, config, distribute, engine, errors, oracles, tuners, utils
     from krigetuner.errors import FailedTrialError, KrigeTunerWarning
-    from krigetuner.run.ray_executor import RayExecutor
-    from krigetuner.run.processes import ProcessExecutor
+    from krigetuner.run.local.processes import ProcessExecutor
+    from krigetuner.run.ray.executor import RayExecutor
     from krigetuner.space.parameter import HyperParameter
     from krigetuner.space.recorder import HyperParameters
     from krigetuner.trial.objective import Objective
@@ -76,9 +76,9 @@ _MODULES = {
     "Logger": "tuners.logger",
     "Objective": "trial.objective",
     "Oracle": "tuners.oracle",
-    "ProcessExecutor": "run.processes",
+    "ProcessExecutor": "run.local.processes",
     "RandomSearch": "tuners.classes",
-    "RayExecutor": "run.ray_executor",
+    "RayExecutor": "run.ray.executor",
     "SklearnTuner": "tuners.sklearn_tuner",
     "Trial": "tuners.trial",
     "Tuner": "tuners.tuner",

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from krigetuner.errors import MissingDependency
-from krigetuner.run import role
-from krigetuner.run.attendance import Attendance, Occupied, Worker
+from krigetuner.run.network import role
+from krigetuner.run.network.attendance import Attendance, Occupied, Worker
 
 NAMES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID", "KRIGETUNER_TOKEN")
 

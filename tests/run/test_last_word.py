@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from krigetuner.run import last_word
+from krigetuner.run.network import last_word
 
 OVER: dict[str, Any] = {"kind": "done", "reason": "all trials", "run": "r", "search": 2}
 TOLD = {"kind": "done", "reason": "all trials", "run": "r"}

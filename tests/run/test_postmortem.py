@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from krigetuner.run.postmortem import LINES, cause, last_lines, last_lines_of
+from krigetuner.run.local.postmortem import LINES, cause, last_lines, last_lines_of
 
 REPORT = """epoch 1
 Fatal Python error: Segmentation fault

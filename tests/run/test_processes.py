@@ -16,8 +16,8 @@ from tests.run import process_jobs as jobs
 
 from krigetuner.run.executor import Executor
 from krigetuner.run.interrupts import Interrupts
+from krigetuner.run.local.processes import ProcessExecutor
 from krigetuner.run.messages import Finished, Job, Report, Reported
-from krigetuner.run.processes import ProcessExecutor
 
 
 class TestOneWorker(ExecutorContract):
@@ -55,7 +55,7 @@ def test_after_close_it_begins_anew() -> None:
 
 def test_a_system_that_does_not_tell_of_deaths_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open")
-    monkeypatch.setattr("krigetuner.run.crew.PULSE", 0.05)
+    monkeypatch.setattr("krigetuner.run.local.crew.PULSE", 0.05)
     executor = ProcessExecutor(1)
     failed, finished = jobs.results(executor, [jobs.exit_at_once, answer])
     assert "exit code 3" in failed.message

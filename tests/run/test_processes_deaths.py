@@ -17,9 +17,9 @@ from tests.contracts import executor as laws
 from tests.run import process_jobs as jobs
 
 from krigetuner.errors import FatalValueError
+from krigetuner.run.local.processes import ProcessExecutor
+from krigetuner.run.local.resources import Share
 from krigetuner.run.messages import Failed, Finished, Job, Report, Reported
-from krigetuner.run.processes import ProcessExecutor
-from krigetuner.run.resources import Share
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_trial_that_hangs_is_ended_and_shows_where(two: ProcessExecutor, run: 
 
 
 def test_a_trial_that_ignores_the_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("krigetuner.run.crew.GRACE", 0.5)
+    monkeypatch.setattr("krigetuner.run.local.crew.GRACE", 0.5)
     executor = ProcessExecutor(1)
     (hung,) = jobs.results(executor, [jobs.deaf], timeout=0.5)
     assert "trial_timeout" in hung.message
@@ -205,7 +205,7 @@ def test_close_ends_what_runs_and_what_it_started() -> None:
 SCRIPT = """
 import sys
 from krigetuner.run.messages import Job
-from krigetuner.run.processes import ProcessExecutor
+from krigetuner.run.local.processes import ProcessExecutor
 from tests.run import process_jobs as jobs
 
 def show(report):

@@ -10,8 +10,8 @@ import pytest
 from tests.contracts import executor as laws
 from tests.run import process_jobs as jobs
 
+from krigetuner.run.local.processes import ProcessExecutor
 from krigetuner.run.messages import Failed, Finished, Job, Report
-from krigetuner.run.processes import ProcessExecutor
 
 
 def test_what_a_trial_prints_is_in_its_directory(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ from dataclasses import dataclass
 
 import mine
 from krigetuner.run.messages import Execution, Job, Outcome
-from krigetuner.run.processes import ProcessExecutor
+from krigetuner.run.local.processes import ProcessExecutor
 from krigetuner.run.shared import Shared
 
 FACTOR = 3

@@ -11,7 +11,7 @@ import pytest
 
 import krigetuner as kt
 from krigetuner.errors import MissingDependency
-from krigetuner.run.ray_cluster import actor_options, checked_resources
+from krigetuner.run.ray.cluster import actor_options, checked_resources
 
 
 @pytest.fixture

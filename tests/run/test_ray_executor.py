@@ -17,10 +17,10 @@ from tests.contracts.executor import ExecutorContract, answer, three_epochs
 from tests.ray_nodes import STORE, await_no_workers, nodes
 
 from krigetuner.errors import KrigeTunerWarning, StoreError
-from krigetuner.run import ray_slots
 from krigetuner.run.executor import Executor
 from krigetuner.run.messages import Context, Execution, Failed, Finished, Job, Outcome, Report, Reported
-from krigetuner.run.ray_executor import LOSSES, RayExecutor
+from krigetuner.run.ray import slots as ray_slots
+from krigetuner.run.ray.executor import LOSSES, RayExecutor
 from krigetuner.run.shared import Shared
 from krigetuner.store.artifacts import rooted, trial_directory
 

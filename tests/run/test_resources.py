@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from tests.run import process_jobs as jobs
 
-from krigetuner.run import resources
+from krigetuner.run.local import resources
+from krigetuner.run.local.processes import ProcessExecutor
+from krigetuner.run.local.resources import Machine, Share, present_machine, shares, visible_gpus
 from krigetuner.run.messages import Context, Outcome
-from krigetuner.run.processes import ProcessExecutor
-from krigetuner.run.resources import Machine, Share, present_machine, shares, visible_gpus
 
 EIGHT = Machine((), tuple(range(8)), 8)
 FOUR_GPUS = Machine(("0", "1", "2", "3"), tuple(range(16)), 16)

@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 from tests.run import process_jobs as jobs
 
+from krigetuner.run.local.parcels import Descriptor, package, packed, unpacked
+from krigetuner.run.local.pickled import pickled
+from krigetuner.run.local.processes import ProcessExecutor
 from krigetuner.run.messages import Context, Job, Outcome
-from krigetuner.run.parcels import Descriptor, package, packed, unpacked
-from krigetuner.run.pickled import pickled
-from krigetuner.run.processes import ProcessExecutor
 from krigetuner.run.shared import Shared
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from krigetuner.errors import FailedTrialError, FatalValueError, TrialTaken
 from krigetuner.run import faults
-from krigetuner.run.wire import Server, Unreachable, Wire, decode, encode
+from krigetuner.run.network.wire import Server, Unreachable, Wire, decode, encode
 
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

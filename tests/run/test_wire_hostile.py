@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from krigetuner.run import wire
-from krigetuner.run.refusals import Refusals
+from krigetuner.run.network import wire
+from krigetuner.run.network.refusals import Refusals
 
 TOKEN = "gehe\N{LATIN SMALL LETTER I WITH DIAERESIS}m"
 

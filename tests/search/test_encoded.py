@@ -21,7 +21,13 @@ def mixed() -> Space:
 
 
 def same(a: Seen, b: Seen) -> bool:
-    arrays = ((a.x, b.x), (a.losses, b.losses), (a.variances, b.variances), (a.failed, b.failed), (a.running, b.running))
+    arrays = (
+        (a.x, b.x),
+        (a.losses, b.losses),
+        (a.variances, b.variances),
+        (a.failed, b.failed),
+        (a.running, b.running),
+    )
     return all(np.array_equal(m, n) for m, n in arrays) and a.taken == b.taken
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from krigetuner.run.executor import failure
+from krigetuner.run.local.pickled import pickled
 from krigetuner.run.messages import Deliver, Failed, Finished, Job, Report, Reported, found_out
-from krigetuner.run.pickled import pickled
 
 
 class CourierContext:

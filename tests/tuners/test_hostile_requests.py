@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import krigetuner as kt
+from krigetuner.run.network.wire import Malformed, decode, encode
 from krigetuner.run.opening import objective_config
 from krigetuner.run.progress import Progress, Shown
-from krigetuner.run.wire import Malformed, decode, encode
-from krigetuner.tuners import requests
-from krigetuner.tuners.chief import Service
-from krigetuner.tuners.wire_forms import space_data
+from krigetuner.tuners.network import requests
+from krigetuner.tuners.network.chief import Service
+from krigetuner.tuners.network.wire_forms import space_data
 
 ODD: list[Any] = [
     None, True, 0, -1, 2**63, -(2**70), 1.5, math.nan, math.inf, "", "\x00", "\ud800", "../../etc", "x" * 5000, [[]],
@@ -185,7 +185,7 @@ def test_trials_that_are_not_the_workers_are_no_reason_to_end(chief: Chief) -> N
 
 
 def test_too_many_workers_are_refused(chief: Chief, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("krigetuner.tuners.chief.MOST", 2)
+    monkeypatch.setattr("krigetuner.tuners.network.chief.MOST", 2)
     assert "welcome" in chief.attend("w2")
     assert "expected at most 2 of them" in chief.attend("w3")["refused"]["text"]
     assert "welcome" in chief.attend("w2")

@@ -14,11 +14,11 @@ import pytest
 
 import krigetuner as kt
 from krigetuner.errors import TrialTaken
+from krigetuner.run.network.role import Role
+from krigetuner.run.network.wire import Server
 from krigetuner.run.progress import Progress, Shown
-from krigetuner.run.role import Role
-from krigetuner.run.wire import Server
-from krigetuner.tuners.chief import Service, serve
-from krigetuner.tuners.remote_oracle import follow_chief
+from krigetuner.tuners.network.chief import Service, serve
+from krigetuner.tuners.network.remote_oracle import follow_chief
 
 
 class Picky(kt.oracles.RandomSearchOracle):

@@ -9,7 +9,7 @@ import pytest
 from tests.tuners.courier import Courier
 from tests.tuners.parabola import Parabola
 
-from krigetuner.run.processes import ProcessExecutor
+from krigetuner.run.local.processes import ProcessExecutor
 from krigetuner.run.sequential import SequentialExecutor
 from krigetuner.tuners.base_tuner import BaseTuner
 from krigetuner.tuners.search_options import SearchOptions

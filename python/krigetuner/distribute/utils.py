@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from krigetuner.run.role import has_chief_oracle, is_chief_oracle
+from krigetuner.run.network.role import has_chief_oracle, is_chief_oracle
 
 __all__ = ["has_chief_oracle", "is_chief_oracle"]

@@ -14,8 +14,8 @@ import numpy as np
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run.executor import Executor
 from krigetuner.run.loop import Loop
+from krigetuner.run.network.role import is_chief_oracle, present_role, tuner_id
 from krigetuner.run.progress import Progress, Shown, mode_for, show, tell_interrupted
-from krigetuner.run.role import is_chief_oracle, present_role, tuner_id
 from krigetuner.store.artifacts import rooted, trial_directory
 from krigetuner.trial.trial import TrialRecord
 from krigetuner.tuners import project, summaries
@@ -92,7 +92,7 @@ class BaseTuner:
         self._populate_initial_space()
         role = present_role()
         if role.kind == "worker":
-            from krigetuner.tuners.remote_oracle import follow_chief
+            from krigetuner.tuners.network.remote_oracle import follow_chief
 
             follow_chief(self.oracle, role, Path(self.project_dir))
             return
@@ -197,7 +197,7 @@ class BaseTuner:
 
     def _serve(self, progress: Progress) -> None:
         """The chief's search: workers run the trials until the oracle stops."""
-        from krigetuner.tuners.chief import serve
+        from krigetuner.tuners.network.chief import serve
 
         self.save()
         serve(self.oracle, present_role(), progress, Path(self.project_dir))

@@ -128,7 +128,7 @@ class SearchOptions:
         return made
 
     def _make_processes(self, project: Path) -> Executor:
-        from krigetuner.run.processes import ProcessExecutor
+        from krigetuner.run.local.processes import ProcessExecutor
 
         return ProcessExecutor(
             workers=self._processes,
@@ -139,7 +139,7 @@ class SearchOptions:
         )
 
     def _make_ray(self, project: Path) -> Executor:
-        from krigetuner.run.ray_executor import RayExecutor
+        from krigetuner.run.ray.executor import RayExecutor
 
         resources: Mapping[str, float] = {
             "CPU": 1 if self.cpus_per_trial is None else self.cpus_per_trial,

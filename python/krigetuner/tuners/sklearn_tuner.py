@@ -16,8 +16,8 @@ from krigetuner.adapters.sklearn import checked_estimator
 from krigetuner.adapters.sklearn_samples import sklearn_module
 from krigetuner.adapters.sklearn_scoring import Measures
 from krigetuner.errors import FatalTypeError, FatalValueError, KrigeTunerWarning, MissingDependency
+from krigetuner.run.network.role import present_role
 from krigetuner.run.progress import Progress
-from krigetuner.run.role import present_role
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial.objective import DefaultObjective
 from krigetuner.tuners.base_tuner import BaseTuner

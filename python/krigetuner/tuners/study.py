@@ -20,11 +20,11 @@ from krigetuner.search.protocol import Done, Wait
 from krigetuner.trial import budget
 from krigetuner.trial.trial import TrialRecord, TrialStatus
 from krigetuner.tuners import scoring
+from krigetuner.tuners.network.wire_forms import space_of
 from krigetuner.tuners.news import News
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
 from krigetuner.tuners.trial_run import Errand, TrialRun
-from krigetuner.tuners.wire_forms import space_of
 
 
 class Host(Protocol):

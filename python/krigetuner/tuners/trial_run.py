@@ -20,10 +20,10 @@ from krigetuner.store.artifacts import trial_directory
 from krigetuner.trial import budget
 from krigetuner.trial.trial import TrialRecord
 from krigetuner.tuners import scoring
+from krigetuner.tuners.network.wire_forms import space_data
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.travelling_oracle import TravellingOracle
 from krigetuner.tuners.trial import Trial
-from krigetuner.tuners.wire_forms import space_data
 
 GLANCE = 0.25
 """Seconds between looks at what a trial has asked for."""

@@ -18,7 +18,7 @@ from krigetuner.adapters.tensorboard import separate_logs
 from krigetuner.adapters.training import Training
 from krigetuner.errors import KrigeTunerWarning, StoreError
 from krigetuner.run.keras_tuner_project import foreign_trials
-from krigetuner.run.role import tuner_id as present_id
+from krigetuner.run.network.role import tuner_id as present_id
 from krigetuner.store.artifacts import trial_directory
 from krigetuner.store.connection import Durability
 from krigetuner.trial.budget import EPOCHS

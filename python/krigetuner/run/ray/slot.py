@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from krigetuner.run.messages import Job, Report
-from krigetuner.run.ray_cargo import Cargo
-from krigetuner.run.ray_cluster import loaded
-from krigetuner.run.ray_worker import Setup, TrialWorker
+from krigetuner.run.ray.cargo import Cargo
+from krigetuner.run.ray.cluster import loaded
+from krigetuner.run.ray.worker import Setup, TrialWorker
 
 PAUSE = 1.0
 """Seconds before an actor that could not be reached is asked again."""

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from krigetuner.run.channel import Channel
+from krigetuner.run.local.channel import Channel
+from krigetuner.run.local.parcels import Descriptor, Parcel
+from krigetuner.run.local.resources import Share
 from krigetuner.run.messages import Context, Job, Outcome
-from krigetuner.run.parcels import Descriptor, Parcel
-from krigetuner.run.resources import Share
 
 PLACE = "KRIGETUNER_WORKER"
 """The variable that tells a worker where it is; it is gone before anybody else's code runs."""
@@ -30,7 +30,7 @@ BEGIN = f"""
 import json, os, sys
 place = json.loads(os.environ.pop("{PLACE}"))
 sys.path[:], sys.argv[:] = place["path"], place["argv"]
-from krigetuner.run.worker_process import main
+from krigetuner.run.local.worker_process import main
 main(place["channel"], place["lifeline"], place["parent"], place["cores"])
 """
 """What a worker's interpreter runs: before anything else is imported, it finds what this process finds."""

@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 
 from krigetuner.errors import SearchEnded, StoreError
 from krigetuner.run import faults
+from krigetuner.run.network.role import Role
+from krigetuner.run.network.wire import Message, Unreachable, Wire
 from krigetuner.run.progress import tell
-from krigetuner.run.role import Role
-from krigetuner.run.wire import Message, Unreachable, Wire
 
 PROTOCOL = 1
 """Version of the messages; both sides must have the same."""

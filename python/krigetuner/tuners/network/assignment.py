@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from krigetuner.errors import SearchEnded, StoreError, TrialTaken
-from krigetuner.run.attendance import Attendance, Worker
 from krigetuner.run.board import Board
+from krigetuner.run.network.attendance import Attendance, Worker
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.trial import TrialRecord, TrialStatus
+from krigetuner.tuners.network.wire_forms import report_data, space_data
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
-from krigetuner.tuners.wire_forms import report_data, space_data
 
 LOSSES = 2
 """How often a trial is run again because its worker was lost."""

@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from krigetuner.errors import KrigeTunerWarning
-from krigetuner.run import faults, last_word
-from krigetuner.run.attendance import Attendance, Occupied, Worker
+from krigetuner.run import faults
 from krigetuner.run.board import Board
 from krigetuner.run.interrupts import Interrupts
-from krigetuner.run.link import PROTOCOL, WAIT_SECONDS
+from krigetuner.run.network import last_word
+from krigetuner.run.network.attendance import Attendance, Occupied, Worker
+from krigetuner.run.network.link import PROTOCOL, WAIT_SECONDS
+from krigetuner.run.network.role import TOKEN, Role
+from krigetuner.run.network.wire import THREADS, Message, Server
 from krigetuner.run.opening import objective_config
 from krigetuner.run.progress import Progress, tell_interrupted
-from krigetuner.run.role import TOKEN, Role
-from krigetuner.run.wire import THREADS, Message, Server
-from krigetuner.tuners import requests
-from krigetuner.tuners.assignment import Assignment, Ending
+from krigetuner.tuners.network import requests
+from krigetuner.tuners.network.assignment import Assignment, Ending
+from krigetuner.tuners.network.wire_forms import event_data
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.synchronized import lock_of
-from krigetuner.tuners.wire_forms import event_data
 
 BATCH = 1000
 """How many events go into one message."""

@@ -17,13 +17,13 @@ from typing import Any
 from uuid import uuid4
 
 from krigetuner.errors import KrigeTunerWarning
-from krigetuner.run import ray_cluster
 from krigetuner.run.interrupts import uninterrupted
 from krigetuner.run.messages import Context, Deliver, Failed, Job, Outcome, Report, Reported
-from krigetuner.run.ray_arrivals import Arrivals
-from krigetuner.run.ray_cargo import Cargo, Depot
-from krigetuner.run.ray_slots import Event, Slots
-from krigetuner.run.ray_worker import Setup, installed_version
+from krigetuner.run.ray import cluster as ray_cluster
+from krigetuner.run.ray.arrivals import Arrivals
+from krigetuner.run.ray.cargo import Cargo, Depot
+from krigetuner.run.ray.slots import Event, Slots
+from krigetuner.run.ray.worker import Setup, installed_version
 
 Key = tuple[int, int]
 LOSSES = 2

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from krigetuner.run.local.parcels import Package, Parcel
+from krigetuner.run.local.resources import GPUS, Share, present_machine, shares
 from krigetuner.run.messages import Job, Report
-from krigetuner.run.parcels import Package, Parcel
-from krigetuner.run.ray_cargo import Cargo, Stored
-from krigetuner.run.ray_cluster import loaded
-from krigetuner.run.ray_luggage import Luggage
-from krigetuner.run.resources import GPUS, Share, present_machine, shares
+from krigetuner.run.ray.cargo import Cargo, Stored
+from krigetuner.run.ray.cluster import loaded
+from krigetuner.run.ray.luggage import Luggage
 
 GLANCE = 0.5
 """Seconds after which somebody who waits for reports lets others have their turn."""
@@ -68,8 +68,8 @@ class TrialWorker:
     """
 
     def __init__(self, setup: Setup) -> None:
-        from krigetuner.run.processes import ProcessExecutor
-        from krigetuner.run.ray_files import NodeFiles
+        from krigetuner.run.local.processes import ProcessExecutor
+        from krigetuner.run.ray.files import NodeFiles
 
         here = installed_version()
         if here != setup.version:

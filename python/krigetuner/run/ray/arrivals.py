@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from krigetuner.errors import StoreError
 from krigetuner.run.messages import Failed, Finished, Job
-from krigetuner.run.ray_luggage import unkept
+from krigetuner.run.ray.luggage import unkept
 from krigetuner.store.artifacts import MARK, trial_directory
 from krigetuner.store.remote_files import RemoteFiles
 

@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from krigetuner.errors import FatalError, MissingDependency, SearchEnded, TrialTaken
-from krigetuner.run import last_word, plain
-from krigetuner.run.link import Link
+from krigetuner.run import plain
+from krigetuner.run.network import last_word
+from krigetuner.run.network.link import Link
+from krigetuner.run.network.role import Role
+from krigetuner.run.network.wire import Unreachable
 from krigetuner.run.opening import objective_config
-from krigetuner.run.role import Role
-from krigetuner.run.wire import Unreachable
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners import scoring
-from krigetuner.tuners.mirror import MirrorLedger
-from krigetuner.tuners.mirrored_oracle import MirroredOracle
+from krigetuner.tuners.network.mirror import MirrorLedger
+from krigetuner.tuners.network.mirrored_oracle import MirroredOracle
+from krigetuner.tuners.network.wire_forms import executions_data, space_data, space_of
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.synchronized import synchronized
 from krigetuner.tuners.trial import Trial, track
-from krigetuner.tuners.wire_forms import executions_data, space_data, space_of
 
 SHORT = 5.0
 """Seconds that a worker tries to reach its chief where it need not."""

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from krigetuner.run.local.pickled import pickled
 from krigetuner.run.messages import Job
-from krigetuner.run.pickled import pickled
 from krigetuner.run.shared import Reduced, Shared, held, placed
 
 SMALL = 4096

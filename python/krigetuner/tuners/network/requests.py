@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from krigetuner.run.wire import Malformed
+from krigetuner.run.network.wire import Malformed
 from krigetuner.trial.trial import TrialStatus
-from krigetuner.tuners.wire_forms import executions_of, space_of
+from krigetuner.tuners.network.wire_forms import executions_of, space_of
 
 Check = Callable[[Any], Any]
 LONGEST_NAME = 1000

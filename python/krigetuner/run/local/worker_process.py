@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from krigetuner.errors import StoreError
-from krigetuner.run.channel import Channel
 from krigetuner.run.executor import failure
+from krigetuner.run.local.channel import Channel
+from krigetuner.run.local.parcels import unpacked
 from krigetuner.run.messages import Failed, Finished, Job, Report, Reported, found_out
-from krigetuner.run.parcels import unpacked
 from krigetuner.run.shared import Shared, hold
 from krigetuner.store.artifacts import trial_directory
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from krigetuner.errors import StoreError
-from krigetuner.run.refusals import Refusals
+from krigetuner.run.network.refusals import Refusals
 from krigetuner.store.events import from_json, to_json
 
 Message = Mapping[str, Any]

@@ -10,8 +10,8 @@ from collections import ChainMap
 from collections.abc import Callable
 from typing import Any
 
-from krigetuner.run.arrays import reduced_array, reduced_map
-from krigetuner.run.culprit import find_culprit
+from krigetuner.run.local.arrays import reduced_array, reduced_map
+from krigetuner.run.local.culprit import find_culprit
 
 Take = Callable[[pickle.PickleBuffer], Any]
 MADE_INSIDE = "build it inside the hypermodel's build() or fit(), or in run_trial(), where it is needed"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 
 from krigetuner.errors import StoreError
-from krigetuner.run.link import Link
+from krigetuner.run.network.link import Link
 from krigetuner.run.observed import Placement
 from krigetuner.run.progress import tell
 from krigetuner.space.parameters import deserialize
 from krigetuner.space.recorder import HyperParameters
-from krigetuner.tuners.mirror import MirrorLedger
+from krigetuner.tuners.network.mirror import MirrorLedger
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial, trial_of
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from krigetuner.run.local.parcels import Package, Parcel, package, packed
 from krigetuner.run.messages import Job
-from krigetuner.run.parcels import Package, Parcel, package, packed
-from krigetuner.run.ray_cluster import loaded
+from krigetuner.run.ray.cluster import loaded
 from krigetuner.run.shared import Shared
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from krigetuner.errors import KrigeTunerWarning
-from krigetuner.run import ray_cluster
 from krigetuner.run.interrupts import uninterrupted
 from krigetuner.run.messages import Report
-from krigetuner.run.ray_cluster import loaded
-from krigetuner.run.ray_slot import PAUSE, Slot
-from krigetuner.run.ray_worker import Setup
+from krigetuner.run.ray import cluster as ray_cluster
+from krigetuner.run.ray.cluster import loaded
+from krigetuner.run.ray.slot import PAUSE, Slot
+from krigetuner.run.ray.worker import Setup
 
 BAD_STARTS = 6
 """After how many vain attempts in a row to start a worker, each after a longer pause, the search is given up."""

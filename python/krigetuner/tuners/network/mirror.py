@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 from krigetuner.errors import SearchEnded, StoreError
 from krigetuner.run import plain
 from krigetuner.run.ledger import Ledger
-from krigetuner.run.link import Link
+from krigetuner.run.network.link import Link
 from krigetuner.store import events as e
 from krigetuner.store.artifacts import DATABASE
 from krigetuner.store.database import DatabaseStore
 from krigetuner.store.replay import StudyState, fold
-from krigetuner.tuners.wire_forms import event_of, report_of
+from krigetuner.tuners.network.wire_forms import event_of, report_of
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from krigetuner.run.local.resources import GPUS, Share, room_for_another
+from krigetuner.run.local.worker import Task, Worker, start
 from krigetuner.run.messages import Report
-from krigetuner.run.resources import GPUS, Share, room_for_another
-from krigetuner.run.worker import Task, Worker, start
 
 GRACE = 5.0
 """Seconds from SIGTERM to SIGKILL."""

@@ -15,14 +15,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from krigetuner.run.crew import Crew, Slot
 from krigetuner.run.interrupts import uninterrupted
+from krigetuner.run.local.crew import Crew, Slot
+from krigetuner.run.local.parcels import Parcel, package, packed
+from krigetuner.run.local.postmortem import cause, last_lines_of
+from krigetuner.run.local.resources import Share, check, present_machine, shares
+from krigetuner.run.local.worker import Task, Worker, packed_away
 from krigetuner.run.messages import Deliver, Failed, Job, Report, Reported
-from krigetuner.run.parcels import Parcel, package, packed
-from krigetuner.run.postmortem import cause, last_lines_of
-from krigetuner.run.resources import Share, check, present_machine, shares
 from krigetuner.run.shared import Shared, placed
-from krigetuner.run.worker import Task, Worker, packed_away
 from krigetuner.store.artifacts import trial_directory
 
 LOG = "output.log"

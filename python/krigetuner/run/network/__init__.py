@@ -1,0 +1,1 @@
+"""What a chief and its workers say to each other, and who is there."""

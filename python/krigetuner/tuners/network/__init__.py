@@ -1,0 +1,1 @@
+"""A search whose trials other processes ask for: the chief's side and the workers'."""

@@ -149,6 +149,18 @@ TEST_CASE("scores and gradients are those of the C++ core") {
     }
 }
 
+TEST_CASE("so many candidates that a block sums over several tiles of observations") {
+    const Problem p(5, 130, 2, 16400);
+    Solved<double> solved(p);
+    const Acquisition acquisition{AcquisitionKind::logei, -0.3, 1.5, 0.0};
+    const Doubles found = scored(p, solved, acquisition);
+    CHECK(krige_emulation::take_fault() == "");
+    Doubles expected(found.size());
+    solved.posterior.score(p.queries(), acquisition, expected.data(),
+                           {expected.data() + p.m, p.m, p.d, p.d});
+    CHECK(error(found, expected) < 1e-11);
+}
+
 TEST_CASE("acquisition functions of moments") {
     std::mt19937_64 random(4);
     const Doubles mean = krige::tests::uniform(random, 200, -3.0, 40.0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <utility>
 #include <vector>
@@ -24,6 +25,11 @@ struct Copy {
     const void* from;
     std::size_t size;
     std::size_t given;
+
+    void perform() const {
+        std::memcpy(to, from, given);
+        std::memset(static_cast<unsigned char*>(to) + given, 0, size - given);
+    }
 };
 
 struct Thread {
@@ -114,40 +120,40 @@ class Processor {
             });
         }
         do {
-            for (const std::size_t t : turns()) {
-                running = threads_[t].get();
-                if (running->state == State::ready) running->fiber.enter();
-            }
-            running = nullptr;
-        } while (release());
+            for (const std::size_t warp : turns(0, (count_ + warp_size - 1) / warp_size))
+                run_warp(warp * warp_size, std::min((warp + 1) * warp_size, count_));
+        } while (release(0, count_, State::at_block_barrier));
+        running = nullptr;
+        check_ends();
         check_guards();
     }
 
-    std::vector<std::size_t> turns() {
-        std::vector<std::size_t> out(count_);
-        for (std::size_t t = 0; t < count_; ++t)
-            out[t] = order == Order::backward ? count_ - 1 - t : t;
+    // as far as the warp comes without the others
+    void run_warp(std::size_t begin, std::size_t end) {
+        do {
+            for (const std::size_t t : turns(begin, end)) {
+                running = threads_[t].get();
+                if (running->state == State::ready) running->fiber.enter();
+            }
+        } while (release(begin, end, State::at_warp_barrier));
+    }
+
+    std::vector<std::size_t> turns(std::size_t begin, std::size_t end) {
+        std::vector<std::size_t> out(end - begin);
+        std::iota(out.begin(), out.end(), begin);
+        if (order == Order::backward) std::reverse(out.begin(), out.end());
         if (order == Order::shuffled) std::shuffle(out.begin(), out.end(), random_);
         return out;
     }
 
-    // lets go of the barriers that everybody has reached; false where the block has ended, well or
-    // not
-    bool release() {
-        bool moved = false;
-        for (std::size_t begin = 0; begin < count_; begin += warp_size)
-            moved |= release(begin, std::min(begin + warp_size, count_), State::at_warp_barrier);
-        moved |= release(0, count_, State::at_block_barrier);
-        if (moved) return true;
-        const auto stuck =
-            std::find_if(threads_.begin(), threads_.begin() + static_cast<std::ptrdiff_t>(count_),
-                         [](const auto& thread) { return thread->state != State::done; });
-        if (stuck != threads_.begin() + static_cast<std::ptrdiff_t>(count_))
-            fail("a barrier in line " + std::to_string((*stuck)->line) +
-                 " that some threads did not reach");
-        return false;
+    void check_ends() {
+        for (std::size_t t = 0; t < count_; ++t)
+            if (threads_[t]->state != State::done)
+                return fail("a barrier in line " + std::to_string(threads_[t]->line) +
+                            " that some threads did not reach");
     }
 
+    // lets go of a barrier that everybody has reached
     bool release(std::size_t begin, std::size_t end, State barrier) {
         for (std::size_t t = begin; t < end; ++t)
             if (threads_[t]->state != barrier || threads_[t]->line != threads_[begin]->line)
@@ -205,7 +211,9 @@ void copy_later(void* to, const void* from, std::size_t size, std::size_t given,
     const auto at = reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from);
     if (at % static_cast<std::uintptr_t>(alignment) != 0)
         processor().fail("a copy from or to an address that is not aligned");
-    processor().running->groups.back().push_back({to, from, size, given});
+    const Copy copy{to, from, size, given};
+    if (processor().order == Order::backward) return copy.perform();
+    processor().running->groups.back().push_back(copy);
 }
 
 void end_group() { processor().running->groups.emplace_back(); }
@@ -213,11 +221,7 @@ void end_group() { processor().running->groups.emplace_back(); }
 void wait_for_groups(int pending) {
     auto& groups = processor().running->groups;
     while (groups.size() > static_cast<std::size_t>(pending) + 1) {
-        for (const Copy& copy : groups.front()) {
-            std::memcpy(copy.to, copy.from, copy.given);
-            std::memset(static_cast<unsigned char*>(copy.to) + copy.given, 0,
-                        copy.size - copy.given);
-        }
+        for (const Copy& copy : groups.front()) copy.perform();
         groups.erase(groups.begin());
     }
 }

@@ -1,6 +1,7 @@
 // Grids of threads on one processor: blocks one after the other, a block's threads as fibers that
-// meet at barriers. Between two barriers a thread runs alone, so what depends on the order of
-// threads is found by running in several orders.
+// meet at barriers. Between two barriers a thread runs alone, and a warp goes on to the block's
+// next barrier before another one begins, so what depends on the order of threads is found by
+// running in several orders.
 #pragma once
 
 #include <cstddef>
@@ -42,8 +43,9 @@ const void* published(int lane);
 // Shared memory of the block, by the place in the source that asks for it; holds NaN at first.
 void* shared_memory(const void* key, std::size_t size);
 
-// Copies as cp.async does: they happen when waited for, the last bytes beyond `given` are zero, and
-// both addresses are multiples of `alignment`.
+// Copies as cp.async does: at some time before they are waited for (at once in the backward order,
+// else as late as can be); the last bytes beyond `given` are zero, and both addresses are multiples
+// of `alignment`.
 void copy_later(void* to, const void* from, std::size_t size, std::size_t given, int alignment);
 void end_group();
 void wait_for_groups(int pending);

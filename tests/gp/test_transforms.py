@@ -80,6 +80,7 @@ def test_noise_and_jacobian_follow_the_slope(kind: Kind) -> None:
 
 def test_what_all_trials_vary_by_is_no_noise_of_one() -> None:
     assert excess(np.zeros(4)).tolist() == [0.0] * 4
+    assert np.isfinite(excess(np.full(4, 1.7e308))).all()
     assert excess(np.array([0.0, 0.25, 0.25, 0.75, 0.25])).tolist() == [0.0, 0.0, 0.0, 0.5, 0.0]
 
 

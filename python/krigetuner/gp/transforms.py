@@ -88,7 +88,7 @@ def excess(variances: Array) -> Array:
     What executions or folds differ by for every trial alike (a fold that is harder for all) is no noise of a trial, and
     what noise all trials have is better learned from all of them than taken from the few executions of each.
     """
-    known = variances > 0
+    known, variances = variances > 0, np.minimum(variances, HUGE**2)
     return np.maximum(variances - np.median(variances[known]), 0.0) if known.any() else variances
 
 

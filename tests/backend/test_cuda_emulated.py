@@ -31,7 +31,7 @@ def open_backend() -> CudaBackend:
         environment.setenv("KRIGETUNER_CUDA_POOL", "own")
         for name in ("KRIGETUNER_CUDA_DEVICE", "KRIGETUNER_CUDA_MEMORY"):
             environment.delenv(name, raising=False)
-        return CudaBackend(native=emulated_gpu.load())
+        return CudaBackend(module=emulated_gpu.load())
 
 
 @pytest.fixture(scope="module")

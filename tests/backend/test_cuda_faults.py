@@ -45,7 +45,7 @@ def machine() -> Iterator[Any]:
 
 
 def open_backend() -> CudaBackend:
-    return CudaBackend(native=emulated_gpu.load())
+    return CudaBackend(module=emulated_gpu.load())
 
 
 def ascend(backend: Any, p: Problem) -> Any:
@@ -99,7 +99,7 @@ def test_a_gpu_that_is_not_there(machine: Any, monkeypatch: pytest.MonkeyPatch, 
         open_backend()
     machine.devices = 65
     assert open_backend().device == int(index)
-    assert CudaBackend(2, native=emulated_gpu.load()).device == 2
+    assert CudaBackend(2, module=emulated_gpu.load()).device == 2
 
 
 @pytest.mark.slow
@@ -204,13 +204,13 @@ from tests.contracts import emulated_gpu
 from tests.contracts.problems import make_problem
 from krigetuner.backend.cuda_backend import CudaBackend
 from krigetuner.errors import BackendUnavailable
-backend = CudaBackend(native=emulated_gpu.load())
+backend = CudaBackend(module=emulated_gpu.load())
 p = make_problem(1)
 fitted = p.fit(backend)
 read, write = os.pipe()
 if os.fork() == 0:
     texts = []
-    predict, again = lambda: backend.predict(fitted, p.candidates), lambda: CudaBackend(native=emulated_gpu.load())
+    predict, again = lambda: backend.predict(fitted, p.candidates), lambda: CudaBackend(module=emulated_gpu.load())
     for call in (lambda: p.fit(backend), predict, again):
         try:
             call()

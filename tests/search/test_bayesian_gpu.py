@@ -34,7 +34,7 @@ def machine() -> Iterator[Any]:
 
 
 def open_gpu() -> Any:
-    return CudaBackend(native=emulated_gpu.load())
+    return CudaBackend(module=emulated_gpu.load())
 
 
 def history(space: Space, seed: int) -> History:

@@ -1,0 +1,176 @@
+"""The nine verbs of a native core: a thin adapter, in which names become native objects and failed pivots exceptions.
+
+The cores check their own arguments (cpp/bindings/arrays.hpp), with the messages of `checks`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from krigetuner.backend import checks
+from krigetuner.backend.protocol import AcquisitionSpec, Array, Effort, Family, KernelHyper, Likelihood, Prior
+from krigetuner.errors import BackendUnavailable
+
+
+def load(backend: str, module: str, remedy: str) -> ModuleType:
+    """The extension module of a backend.
+
+    Args:
+        backend: its name, for messages.
+        module: the extension's.
+        remedy: what to do where there is none.
+
+    Raises:
+        BackendUnavailable: it was not built, or it cannot be loaded here.
+    """
+    try:
+        # a missing extension inside a package would report itself as a circular import
+        if importlib.util.find_spec(module) is None:
+            raise BackendUnavailable(f"backend {backend}: expected the extension module {module}, got none; {remedy}")
+        return importlib.import_module(module)
+    except (ImportError, ValueError) as error:
+        raise BackendUnavailable(
+            f"backend {backend}: expected the extension module {module} to load, got {error}; {remedy}"
+        ) from error
+
+
+class NativeFitted:
+    """The factored posterior, held by the core."""
+
+    __slots__ = ("jitter", "native")
+
+    def __init__(self, native: Any, jitter: float) -> None:
+        self.native = native
+        self.jitter = jitter
+
+    @property
+    def count(self) -> int:
+        """Number of observations n."""
+        return int(self.native.count)
+
+    @property
+    def log_likelihood(self) -> float:
+        """Log marginal likelihood of the y it was fitted to."""
+        return float(self.native.log_likelihood)
+
+
+class NativeVerbs:
+    """The verbs of `protocol.Backend`, by a core that a subclass has loaded.
+
+    Args:
+        native: the extension module.
+        where: first arguments of the verbs that make something anew: the device, where there are several.
+    """
+
+    tolerance = 1e-9
+    _screens = False
+    """Whether the core's `score` can screen in single precision."""
+
+    def __init__(self, native: Any, *where: int) -> None:
+        self._native = native
+        self._where = where
+
+    def _hyper(self, hyper: KernelHyper) -> Any:
+        return self._native.Hyper(hyper.lengthscales, hyper.variance, hyper.categorical, hyper.family)
+
+    def kernel(
+        self, a: Array, b: Array | None, hyper: KernelHyper, gradient: Literal["none", "hyper", "query"] = "none"
+    ) -> Array:
+        """Kernel matrix (n, m), or its derivatives (p, n, m) or (d, n, m)."""
+        matrix: Array = self._native.kernel(*self._where, a, b, self._hyper(hyper), gradient)
+        return matrix
+
+    def fit(self, x: Array, y: Array, noise: Array, hyper: KernelHyper, jitter: float = 0.0) -> NativeFitted:
+        """Factors K and solves for alpha; raises NotPositiveDefinite at the first pivot that is not positive."""
+        return _fitted(self._native.fit(*self._where, x, y, noise, self._hyper(hyper), jitter), jitter)
+
+    def extend(self, fitted: NativeFitted, x: Array, y: Array, noise: Array) -> NativeFitted:
+        """A new `NativeFitted` with k more observations, in O(k n^2)."""
+        return _fitted(self._native.extend(fitted.native, x, y, noise), fitted.jitter)
+
+    def likelihood(self, x: Array, y: Array, noise: Array, hypers: Sequence[KernelHyper]) -> Likelihood:
+        """Log marginal likelihoods and gradients of b settings; noise is (b, n)."""
+        settings = [self._hyper(h) for h in hypers]
+        return Likelihood(*self._native.likelihood(*self._where, x, y, noise, settings))
+
+    def predict(self, fitted: NativeFitted, x: Array) -> tuple[Array, Array]:
+        """Posterior mean (m,) and variance (m,) of the latent function."""
+        moments: tuple[Array, Array] = self._native.predict(fitted.native, x)
+        return moments
+
+    def score(
+        self,
+        fitted: NativeFitted,
+        x: Array,
+        acquisition: AcquisitionSpec,
+        gradient: bool = False,
+        precision: Literal[32, 64] = 64,
+    ) -> tuple[Array, Array | None]:
+        """Acquisition values (m,) and their gradients (m, d) if asked for.
+
+        Args:
+            precision: 32 screens in single precision where the core can and no gradient is asked for; the largest 64
+                values are then those of double precision.
+        """
+        checks.one_of("precision", precision, checks.PRECISIONS)
+        a = acquisition
+        screened = (precision == 32,) if self._screens else ()
+        result: tuple[Array, Array | None] = self._native.score(
+            fitted.native, x, a.kind, a.best, a.beta, a.xi, gradient, *screened
+        )
+        return result
+
+    def sample(self, fitted: NativeFitted, x: Array, normals: Array, jitter: float = 1e-10) -> Array:
+        """Joint posterior samples (s, m) from standard normals (s, m)."""
+        result: Array | int = self._native.sample(fitted.native, x, normals, jitter)
+        if isinstance(result, int):
+            raise checks.not_positive_definite(result, jitter)
+        return result
+
+    def most_likely(
+        self,
+        x: Array,
+        y: Array,
+        noise: Array,
+        categorical: npt.NDArray[np.bool_],
+        family: Family,
+        prior: Prior,
+        starts: Array,
+        effort: Effort,
+    ) -> tuple[Array, Array]:
+        """The most probable theta (b, p + 1) from each start, and its log posterior density (b,)."""
+        box = prior.mean, prior.deviation, prior.lower, prior.upper
+        e = effort
+        found: tuple[Array, Array] = self._native.most_likely(
+            *self._where, x, y, noise, categorical, family, box, starts, e.iterations, e.tolerance, e.reach
+        )
+        return found
+
+    def ascend(
+        self,
+        fitted: NativeFitted,
+        starts: Array,
+        lower: Array,
+        upper: Array,
+        acquisition: AcquisitionSpec,
+        effort: Effort,
+    ) -> tuple[Array, Array]:
+        """The points (b, d) where the acquisition is largest, from each start, and its values (b,)."""
+        a, e = acquisition, effort
+        found: tuple[Array, Array] = self._native.ascend(
+            fitted.native, starts, lower, upper, a.kind, a.best, a.beta, a.xi, e.iterations, e.tolerance, e.reach
+        )
+        return found
+
+
+def _fitted(result: Any, jitter: float) -> NativeFitted:
+    if isinstance(result, int):
+        raise checks.not_positive_definite(result, jitter)
+    return NativeFitted(result, jitter)

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+JOBS ?= 2# test files that run at the same time
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NATIVE := 'cpp/*.[ch]pp' 'cuda/*.[ch]pp' 'cuda/*.cu' 'cuda/*.cuh' 'cuda/*.h' ':!cpp/tests/third_party'
 SOURCES := pyproject.toml CMakeLists.txt $(shell find $(wildcard cpp cuda) -name '*.[ch]pp' -o -name '*.cu*' -o -name CMakeLists.txt)
@@ -34,7 +35,7 @@ test-cpp: $(VENV)/.installed
 	else echo "make: no C++ compiler found: the C++ tests are SKIPPED"; fi
 
 test-python: $(VENV)/.tested
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
 
 # Offline: takes what $(PYTHON) has (numpy, scipy, pybind11, scikit-build-core, cmake, ninja, pytest, hypothesis; cupy) and
 # leaves it as it is. A test that is skipped has failed.

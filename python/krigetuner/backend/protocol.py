@@ -37,7 +37,7 @@ AcquisitionKind = Literal["ucb", "lcb", "ei", "logei", "pi"]
 VARIANCE_FLOOR = 1e-12
 """The posterior variance is never below this times `variance`; where it is held there, its gradient is zero."""
 
-OBSERVATIONS = 300
+OBSERVATIONS = 200
 """Observations that one core of a processor can afford a model of, at every trial."""
 
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from krigetuner.backend.protocol import Array
-
-SIZE = 300
-"""Observations of a model at most."""
+from krigetuner.backend.protocol import OBSERVATIONS, Array
 
 
 def representatives(
-    x: Array, y: Array, lengthscales: Array, categorical: npt.NDArray[np.bool_], size: int = SIZE
+    x: Array, y: Array, lengthscales: Array, categorical: npt.NDArray[np.bool_], size: int = OBSERVATIONS
 ) -> npt.NDArray[np.intp]:
     """Indices (at most `size`,) into the observations, in their order.
 

@@ -112,7 +112,7 @@ def better(y: Any, predicted: Any) -> float:
         (m.make_scorer(m.mean_squared_error, greater_is_better=False), "neg_mean_squared_error", "max"),
         (better, "better", None),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_names_and_directions(metric: Any, name: str, direction: str | None) -> None:
     for given in (metric, [metric], (metric,)):

@@ -6,6 +6,7 @@ Something simpler is put in the ingredient's place, in the module that uses it, 
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ import numpy as np
 
 from krigetuner.gp.maximise import design
 
-SEARCH, MODEL, MAXIMISE, PRIORS, ACQUISITION = (
-    f"krigetuner.{name}" for name in ("search.bayesian", "gp.model", "gp.maximise", "gp.priors", "gp.acquisition")
+SEARCH, MODEL, MAXIMISE, PRIORS, ACQUISITION, PARABOLA = (
+    f"krigetuner.{name}"
+    for name in ("search.bayesian", "gp.model", "gp.maximise", "gp.priors", "gp.acquisition", "gp.parabola")
 )
 
 
@@ -58,7 +60,8 @@ ABLATIONS = {
     "transforms": Ablation("losses scaled and outliers squeezed only", SEARCH, "LEARNED", ("plain",)),
     "log-transform": Ablation("the power transform only", SEARCH, "LEARNED", ("power",)),
     "power-transform": Ablation("the log transform only", SEARCH, "LEARNED", ("log",)),
-    "shrinking": Ablation("lengthscales as fitted, also at stagnation", SEARCH, "PATIENCE", 10**9),
+    "shrinking": Ablation("lengthscales as fitted, also at stagnation", SEARCH, "SHRINK", 1.0),
+    "parabola": Ablation("no parabola near the best row", PARABOLA, "TRUST", math.inf),
     "design": Ablation("random rows after the first", SEARCH, "design", _random_after_first),
     "first-guess": Ablation("the design's first row at random", SEARCH, "design", _without_first),
     "refit-schedule": Ablation("hyperparameters fitted at every trial", SEARCH, "refit_size", lambda n: n),

@@ -43,9 +43,9 @@ def test_a_second_step_gains_digits() -> None:
     x = rng.random((40, d))
     losses = (np.arange(1, d + 1) * (x - minimum) ** 2).sum(axis=1)
     for _ in range(4):
-        row = lowest_rows(space, x, losses, np.ones(d), rng)[0]
-        x = np.concatenate([x, row[None]])
-        losses = np.append(losses, (np.arange(1, d + 1) * (row - minimum) ** 2).sum())
+        rows = lowest_rows(space, x, losses, np.ones(d), rng)[:1]
+        x = np.concatenate([x, rows])
+        losses = np.append(losses, (np.arange(1, d + 1) * (rows - minimum) ** 2).sum(axis=1))
     assert losses.min() < 1e-8 * losses[:40].min()
 
 
@@ -59,6 +59,20 @@ def test_a_slope_leads_to_the_edge_of_the_trust_region_and_no_farther() -> None:
     assert row[0] == 0.0 or row[0] < best[0]
     assert row[1] == 1.0 or row[1] > best[1]
     assert (np.abs(row - best) <= near[30]).all()
+
+
+def test_noise_hides_gains_that_are_smaller() -> None:
+    steps = {0.0: 0, 1.0: 0}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = rng.random((200, 3))
+        losses = ((x - 0.5) ** 2).sum(axis=1)
+        for level in steps:
+            steps[level] += bool(
+                len(lowest_rows(floats(3), x, losses + level * rng.standard_normal(200), np.ones(3), rng))
+            )
+    assert steps[0.0] == 20
+    assert steps[1.0] <= 5
 
 
 def test_many_columns_have_no_mixed_terms_and_still_find_a_separable_minimum() -> None:

@@ -10,6 +10,8 @@ the model of least curvature is taken (Powell 2004, section 2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,8 @@ CONSTANT, SLOPE, CURVATURE = 1e-3, 0.03, 1.0
 """Weights of the coefficients' sizes, where the points leave a choice."""
 SEARCH = Effort(iterations=30, tolerance=1e-6)
 STARTS = 3
+TRUST = 2.0
+"""How many standard errors of the regression a step must gain on the best loss to be believed."""
 FLAT = 1e-10
 """Curvature from which on a parabola has a vertex, in units of the losses' range over the trust region."""
 
@@ -42,7 +46,8 @@ def lowest_rows(space: Space, x: Array, losses: Array, lengthscales: Array, rng:
         rng: chooses starts of the search for the minima.
 
     Returns:
-        No rows where fewer than 2 q + 1 points share the best one's categories, or nothing is numeric.
+        No rows where fewer than 2 q + 1 points share the best one's categories, nothing is numeric, or the
+        gain would be lost in what the parabola leaves unexplained.
     """
     best = x[np.argmin(losses)]
     free = np.flatnonzero(~space.categorical & space.activity(best[None])[0])
@@ -51,9 +56,11 @@ def lowest_rows(space: Space, x: Array, losses: Array, lengthscales: Array, rng:
     if not len(free) or alike.sum() < 2 * len(free) + 1:
         return np.empty((0, space.dimensions))
     z, y, region = _near(x[alike][:, free] - best[free], losses[alike], lengthscales[free])
-    slope, curvature = _regress(z, y)
+    slope, curvature, gain = _regress(z, y)
     lower, upper = np.maximum(-best[free] / region, -1.0), np.minimum((1.0 - best[free]) / region, 1.0)
     points = _lowest(slope, curvature, lower, upper, rng)
+    expected, error = gain(points)
+    points = points[expected > TRUST * error]
     rows = np.repeat(best[None], len(points), axis=0)
     rows[:, free] += points * region
     return space.snap(rows)
@@ -95,13 +102,30 @@ def _pairs(q: int) -> tuple[Columns, Columns]:
     return i, j
 
 
-def _regress(z: Array, y: Array) -> tuple[Array, Array]:
-    """Slope (q,) and curvature (q, q) at the best point, by a regression in which near points count more."""
-    i, j = _pairs(z.shape[1])
-    terms = np.concatenate([np.ones((len(z), 1)), z, z[:, i] * z[:, j]], axis=1)
-    size = np.concatenate([[CONSTANT], np.full(z.shape[1], SLOPE), np.full(len(i), CURVATURE)])
+def _regress(z: Array, y: Array) -> tuple[Array, Array, Callable[[Array], tuple[Array, Array]]]:
+    """Slope (q,) and curvature (q, q) at the best point, by a regression in which near points weigh more.
+
+    Returns:
+        Beside them a function of points (b, q): what they gain on the best loss, and the standard error of that.
+    """
+    q = z.shape[1]
+    i, j = _pairs(q)
+    size = np.concatenate([[CONSTANT], np.full(q, SLOPE), np.full(len(i), CURVATURE)])
+
+    def terms(points: Array) -> Array:
+        return np.concatenate([np.ones((len(points), 1)), points, points[:, i] * points[:, j]], axis=1) / size
+
     weight = 1.0 / (1.0 + (z**2).mean(axis=1))
-    found = np.linalg.lstsq(terms * weight[:, None] / size, y * weight, rcond=1e-12)[0] / size
-    curvature = np.zeros((z.shape[1], z.shape[1]))
-    curvature[i, j] = found[1 + z.shape[1] :]
-    return found[1 : 1 + z.shape[1]], curvature + curvature.T
+    solve = np.linalg.pinv(terms(z) * weight[:, None], rcond=1e-12)
+    found = solve @ (y * weight)
+    left = ((terms(z) @ found - y) * weight) ** 2
+    variance = float(left.sum()) / max(len(z) - len(size), 1)
+
+    def gain(points: Array) -> tuple[Array, Array]:
+        t = terms(points)
+        return -t @ found, np.sqrt(variance * ((t @ solve) ** 2).sum(axis=1))
+
+    found_sized = found / size
+    curvature = np.zeros((q, q))
+    curvature[i, j] = found_sized[1 + q :]
+    return found_sized[1 : 1 + q], curvature + curvature.T, gain

@@ -39,14 +39,12 @@ START = (4, 10)
 ALWAYS = 20
 """Up to so many observations every suggestion has hyperparameters of its own; later ones share them for a while."""
 SHRINK, PATIENCE = 0.4, 6
-"""After PATIENCE trials without a gain one in four comes from a model whose lengthscales are SHRINK times as long: it
-believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go on).
-One in four is the lowest point of a parabola near the best row."""
+"""After PATIENCE trials without a gain every second one comes from a model whose lengthscales are SHRINK times as long:
+it believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go on).
+Every second of these is instead the lowest point of a parabola near the best row, where the losses lie on one."""
 CARE, CAREFUL = 10.0, 6
 """How many times as much the probability of completing counts after each failure in a row, and for how many of them at
 most: a few in a row end a search."""
-QUIET = 1e-3
-"""Learned noise variance, of losses with variance one, below which a parabola through them is trusted."""
 
 
 class BayesianSearch:
@@ -132,12 +130,11 @@ class BayesianSearch:
         if self.acquisition.weighs_feasibility and seen.failed.any():
             feasible, failed, seen = self._feasibility(space, seen), seen.x[seen.failed], seen.completed()
         choice = self._choice(space, seen)
-        stuck = self.acquisition.name == "auto" and stagnates(seen.losses)
-        if stuck and number % 4 == 1 and choice.found.noise < QUIET:
+        shrunk = self.acquisition.name == "auto" and bool(number % 2) and stagnates(seen.losses)
+        if shrunk and number % 4 == 1:
             row = self._lowest_row(space, choice, seen, feasible, number)
             if row is not None:
                 return row, {"model": "parabola"}
-        shrunk = stuck and number % 4 == 3
         model, note = self._model(seen, choice.shrunk(SHRINK) if shrunk else choice)
         if shrunk:
             note["lengthscales"] = SHRINK

@@ -201,9 +201,9 @@ def test_every_ingredient_can_be_switched_off_and_on_again(name: str) -> None:
 
 
 def test_an_ingredient_that_moved_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(bayesian, "PATIENCE")
+    monkeypatch.delattr(bayesian, "SHRINK")
     with (
-        pytest.raises(LookupError, match=r"no PATIENCE; bench/quality/ablations\.py is out of date"),
+        pytest.raises(LookupError, match=r"no SHRINK; bench/quality/ablations\.py is out of date"),
         without("shrinking"),
     ):
         pass

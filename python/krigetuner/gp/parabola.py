@@ -113,7 +113,8 @@ def _regress(z: Array, y: Array) -> tuple[Array, Array, Callable[[Array], tuple[
     size = np.concatenate([[CONSTANT], np.full(q, SLOPE), np.full(len(i), CURVATURE)])
 
     def terms(points: Array) -> Array:
-        return np.concatenate([np.ones((len(points), 1)), points, points[:, i] * points[:, j]], axis=1) / size
+        columns = [np.ones((len(points), 1)), points, points[:, i] * points[:, j]]
+        return np.asarray(np.concatenate(columns, axis=1) / size)
 
     weight = 1.0 / (1.0 + (z**2).mean(axis=1))
     solve = np.linalg.pinv(terms(z) * weight[:, None], rcond=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,20 @@ def children() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No process that a test has started outlives it."""
+    before = set(children())
+    yield
+    assert not set(children()) - before
+
+
 def test_one_worker_process_finds_what_this_process_finds(tmp_path: Path, opened: list[BaseTuner]) -> None:
     for workers in (None, 1):
         oracle = BayesianOptimizationOracle("loss", max_trials=8, seed=4)
         opened.append(Branches(oracle, directory=tmp_path / str(workers)))
         opened[-1].search(verbose=0, workers=workers)
     assert story(opened[0]) == story(opened[1])
-    assert not children()
 
 
 def test_a_trial_that_dies_or_hangs_fails_with_its_reason_and_the_search_goes_on(
@@ -50,7 +58,6 @@ def test_a_trial_that_dies_or_hangs_fails_with_its_reason_and_the_search_goes_on
     assert "exit code 3" in str(trials["2"].message)
     assert "3 seconds" in str(trials["3"].message) or "trial_timeout" in str(trials["3"].message)
     assert "trial 4 says hello" in (Path(tuner.get_trial_dir("4")) / "output.log").read_text()
-    assert not children()
 
 
 def test_retries_bring_such_a_trial_to_its_end(tmp_path: Path, opened: list[BaseTuner]) -> None:
@@ -129,4 +136,3 @@ def test_isolated_trials_begin_with_nothing_and_leave_nothing(tmp_path: Path, op
     assert table["kept"].tolist() == [1] * 4
     assert table["process"].nunique() == 4
     assert psutil.Process().memory_info().rss - before < 40e6
-    assert not children()

@@ -96,7 +96,10 @@ def test_searches_of_one_database_go_on_each_by_its_name(tmp_path: Path, url: st
     assert main(["export", "one", "--storage", url, "--format", "csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 5
     assert main(["show", "nothing", "--storage", url]) == 1
-    assert "expected a study named 'nothing', got none; check the project_name" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "expected a study named 'nothing', got none; check the project_name (or --study)" in error
+    assert "the last that were made there are " in error
+    assert "'one'" in error
 
 
 def test_a_search_moves_to_postgresql_and_back(tmp_path: Path, url: str) -> None:

@@ -325,7 +325,12 @@ class DatabaseStore:
             else:
                 found = self._look_up(study)
         if found is None:
-            raise StoreError(f"{self.where}: expected a study named {study!r}, got none; check the project_name")
+            with self._connection.transaction("read") as cursor:
+                there = [row[0] for row in self._statements.names.run(cursor, {}).fetchall()]
+            known = f"; the last that were made there are {', '.join(map(repr, there))}" if there else ""
+            raise StoreError(
+                f"{self.where}: expected a study named {study!r}, got none; check the project_name (or --study){known}"
+            )
         return found
 
     def _look_up(self, study: str) -> int | None:

@@ -67,8 +67,8 @@ class Salvaged:
     def __str__(self) -> str:
         lost = f", {self.lost} could not" if self.lost else ""
         return (
-            f"{self.events} events could be read{lost}; {self.trials} trials, {self.completed} of them completed, are "
-            f"in {self.path}"
+            f"events that could be read: {self.events}{lost}; trials in {self.path}: {self.trials}, completed ones: "
+            f"{self.completed}"
         )
 
 
@@ -136,7 +136,7 @@ def rescued(error: StoreError, path: Path) -> StoreError:
     except (StoreError, OSError, sqlite3.Error) as reason:
         return StoreError(f"{error}; nothing of it could be recovered ({reason})")
     return StoreError(
-        f"{error}; nothing in it was changed. {found}: to go on with those, move {path.name} and its -wal away and "
+        f"{error}; no event in it was changed. {found}: to go on with those, move {path.name} and its -wal away and "
         "that file to its place"
     )
 

@@ -20,17 +20,31 @@ def nodes(head: int, *others: int) -> Iterator[Any]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'krigetuner[ray]'")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        from ray.cluster_utils import Cluster
+        made = _started(head, others)
+        try:
+            yield made
+        finally:
+            made.shutdown()
 
+
+def _started(head: int, others: tuple[int, ...]) -> Any:
+    """A cluster whose nodes are there; begun anew where Ray gave up after its 30 seconds on a busy machine."""
+    from ray.cluster_utils import Cluster
+
+    for tries_left in (2, 1, 0):
         made = Cluster()
         try:
             made.add_node(num_cpus=head, object_store_memory=STORE, include_dashboard=False)
             for cores in others:
                 made.add_node(wait=False, num_cpus=cores, object_store_memory=STORE)
             made.wait_for_nodes()
-            yield made
-        finally:
+        except Exception as error:
             made.shutdown()
+            if "timed out during startup" not in str(error) or not tries_left:
+                raise
+        else:
+            return made
+    raise AssertionError("unreachable")
 
 
 def workers() -> list[psutil.Process]:

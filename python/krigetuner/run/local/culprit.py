@@ -88,7 +88,7 @@ def _of_object(value: Any) -> Iterator[tuple[str, Any]]:
     """The parts that an object's own way of pickling names."""
     try:
         reduced = value.__reduce_ex__(4)
-    except Exception:
+    except Exception:  # the value itself is the culprit, whatever its own code raises: it has no parts to blame
         return
     if not isinstance(reduced, tuple):
         return

@@ -237,7 +237,7 @@ def _letter(job: Job, report: Report) -> bytes:
     if isinstance(report, Failed):
         try:
             beside = pickle.dumps(report.error)
-        except Exception:
+        except Exception:  # users' classes may raise anything here; the report's message has the text and the traceback
             beside = None
         report = replace(report, error=None)
     else:

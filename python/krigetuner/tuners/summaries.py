@@ -97,6 +97,6 @@ def results(oracle: Oracle, directory: str, count: int) -> str:
     records = oracle._ledger.state.trials.values()
     failed = [r for r in records if r.status in {TrialStatus.FAILED, TrialStatus.INVALID}]
     if failed:
-        lines += ["", f"{len(failed)} trial{"s" if len(failed) > 1 else ""} failed:"]
+        lines += ["", f"{len(failed)} {'trial' if len(failed) == 1 else 'trials'} failed:"]
         lines += [f"Trial {r.trial_id} {r.status}: {failure_reason(r.message)}" for r in failed[:count]]
     return "\n".join(lines)

@@ -139,7 +139,7 @@ def partly_readable_database(path: Path) -> None:
     file = path / "project" / "study.sqlite"
     file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
     with pytest.raises(
-        StoreError, match=r"it is damaged.* events could be read.* completed, are in .*-recovered\.sqlite"
+        StoreError, match=r"it is damaged.* events that could be read: .* trials in .*-recovered\.sqlite: .*completed"
     ):
         oracle(max_trials=None)._set_project_dir(path, "project")
     (path / "again").mkdir()

@@ -75,7 +75,7 @@ def test_people_with_sql_find_trials_and_measurements(store: DatabaseStore, path
         (1, "accuracy", -math.inf),
         (1, "loss", math.inf),
     ]
-    assert rows(path, "select position, kind, version from events order by position")[-1] == (6, "TrialFinished", 1)
+    assert rows(path, "select position, kind, version from events order by position")[-1] == (6, "TrialFinished", 2)
     assert rows(path, "select json_extract(hyperparameters, '$.x') from trials") == [(0.5,)]
 
 
@@ -136,16 +136,16 @@ def test_several_studies_of_one_database_do_not_see_each_other(path: Path) -> No
 
 def test_a_database_of_a_newer_version_is_refused(store: DatabaseStore, path: Path) -> None:
     store.close()
-    change(path, "update krigetuner set version = 2")
+    change(path, "update krigetuner set version = 3")
     for read_only in (False, True):
         with pytest.raises(
-            StoreError, match=r"study.sqlite: expected a database of version 1 or earlier, got version 2.*upgrade"
+            StoreError, match=r"study.sqlite: expected a database of version 2 or earlier, got version 3.*upgrade"
         ):
             DatabaseStore(path, read_only=read_only)
 
 
 def older(path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool = False) -> None:
-    """Makes the version of these tables 2, with a migration from 1 on."""
+    """Makes the version of these tables 3, with a migration from 2 on."""
 
     def migrate(connection: Any) -> None:
         connection.exec_driver_sql("alter table trials add column colour text")
@@ -153,8 +153,8 @@ def older(path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool = False) -> N
         if fails:
             connection.exec_driver_sql("select 1 from nowhere")
 
-    monkeypatch.setattr(tables, "VERSION", 2)
-    monkeypatch.setattr(tables, "MIGRATIONS", {1: migrate})
+    monkeypatch.setattr(tables, "VERSION", 3)
+    monkeypatch.setattr(tables, "MIGRATIONS", {2: migrate})
 
 
 def test_a_database_of_an_older_version_is_brought_up_to_date(
@@ -164,12 +164,12 @@ def test_a_database_of_an_older_version_is_brought_up_to_date(
     store.close()
     older(path, monkeypatch)
     with pytest.raises(
-        StoreError, match=r"expected a database of version 2, got the earlier version 1; run the search"
+        StoreError, match=r"expected a database of version 3, got the earlier version 2; run the search"
     ):
         DatabaseStore(path, read_only=True)
     DatabaseStore(path).close()
     assert rows(path, "select colour from trials") == [("red",)]
-    assert rows(path, "select version from krigetuner") == [(2,)]
+    assert rows(path, "select version from krigetuner") == [(3,)]
     DatabaseStore(path).close()
 
 
@@ -181,7 +181,7 @@ def test_a_migration_that_breaks_off_changes_nothing(
     older(path, monkeypatch, fails=True)
     with pytest.raises(StoreError, match="expected to open the study, got 'no such table: nowhere'"):
         DatabaseStore(path)
-    assert rows(path, "select version from krigetuner") == [(1,)]
+    assert rows(path, "select version from krigetuner") == [(2,)]
     assert "colour" not in str(rows(path, "select sql from sqlite_master where name = 'trials'"))
 
 

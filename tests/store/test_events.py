@@ -56,7 +56,7 @@ def test_an_event_comes_back_as_the_same_types() -> None:
 def test_a_later_version_is_refused_with_the_remedy() -> None:
     kind, version, body = e.encode(e.StudyClosed("x"))
     with pytest.raises(
-        StoreError, match=r"expected schema version 1 or earlier, got StudyClosed of version 2; .*upgrade"
+        StoreError, match=r"expected schema version 2 or earlier, got StudyClosed of version 3; .*upgrade"
     ):
         e.decode(kind, version + 1, body)
     with pytest.raises(StoreError, match="upgrade"):

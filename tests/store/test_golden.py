@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "study-v1.sqlite"
 def test_version_1_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "study.sqlite"
     shutil.copy(GOLDEN, path)
-    for read_only in (True, False):
+    for read_only in (False, True):
         store = DatabaseStore(path, read_only=read_only)
         assert texts(event for _, event in store.read()) == texts(EVENTS)
         assert portrait(store.state()) == portrait(fold(enumerate(EVENTS, 1)))

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import krigetuner as kt
+from krigetuner.run.network.link import PROTOCOL
 from krigetuner.run.network.wire import Malformed, decode, encode
 from krigetuner.run.opening import objective_config
 from krigetuner.run.progress import Progress, Shown
@@ -57,7 +58,7 @@ class Chief:
 
     def hello(self, name: str) -> dict[str, Any]:
         return {
-            "protocol": 1, "session": name, "tuner_id": name, "host": "h", "pid": 1, "done": "", "position": 0,
+            "protocol": PROTOCOL, "session": name, "tuner_id": name, "host": "h", "pid": 1, "done": "", "position": 0,
             "study": None, "objective": objective_config(self.oracle.objective), "search": 1,
             "space": space_data(hyperparameters()), "reports": True, "shares": False, "holding": [],
         }  # fmt: skip
@@ -76,7 +77,7 @@ class Chief:
         """One request of every kind that a worker might make now."""
         space = space_data(hyperparameters())
         result = {"trial_id": self.trial, "message": None, "hyperparameters": space}
-        result |= {"status": "COMPLETED", "executions": [[{"loss": 0.5}, 2]]}
+        result |= {"status": "COMPLETED", "executions": [[{"loss": 0.5}, 2]], "asked": ["x"]}
         return {
             "report": {
                 "trial_id": self.trial, "metrics": {"loss": 1.0}, "step": 1, "execution": 0, "hyperparameters": None

@@ -39,7 +39,7 @@ def _hparams_callback(log_dir: str, trial_id: str, hp: HyperParameters) -> list[
 
 def hparams(hyperparams: HyperParameters, hparams_api: Any) -> dict[Any, Any]:
     """The active hyperparameters with their ranges, and their values, in the terms of TensorBoard's HParams API."""
-    values = hyperparams.values
+    values = hyperparams._values
     active = (p for p in hyperparams.space if p.name in values)
     return {hparams_api.HParam(p.name, _domain(p, hparams_api)): values[p.name] for p in active}
 

@@ -283,6 +283,7 @@ class Ledger:
         score: float,
         variance: float | None = None,
         values: Mapping[str, Any] | None = None,
+        unasked: Sequence[str] | None = None,
     ) -> None:
         """Records that the trial completed.
 
@@ -290,6 +291,7 @@ class Ledger:
             score: the objective; not NaN.
             variance: of the score's mean over executions.
             values: its values again, when hyperparameters were discovered while it ran.
+            unasked: the names in its values that its code never asked for; None where that is not known.
 
         Raises:
             ValueError: the trial does not run, or the score is NaN.
@@ -298,33 +300,31 @@ class Ledger:
         if score != score:
             raise ValueError(f"score of trial {number}: expected a number, got NaN; record it as failed")
         done = tuple((plain.metrics(x.metrics), int(x.step)) for x in executions)
-        self._record(
-            e.TrialFinished(
-                number,
-                done,
-                plain.metrics(metrics),
-                int(step),
-                float(score),
-                None if variance is None else float(variance),
-                plain.now(),
-                self._new_values(number, values),
-            )
-        )
+        known = None if variance is None else float(variance)
+        told = (plain.metrics(metrics), int(step), float(score), known, plain.now(), self._new_values(number, values))
+        self._record(e.TrialFinished(number, done, *told, plain.names(unasked)))
         self._observed.touch(number)
 
     def failed(
-        self, number: int, kind: str, message: str, requeue: bool, values: Mapping[str, Any] | None = None
+        self,
+        number: int,
+        kind: str,
+        message: str,
+        requeue: bool,
+        values: Mapping[str, Any] | None = None,
+        unasked: Sequence[str] | None = None,
     ) -> None:
         """Records that an attempt failed.
 
         Args:
             kind: as in `run.messages.Failed`.
             requeue: True to run the trial again, before anything new; False when it is over.
-            values: as in `finished`.
+            values, unasked: as in `finished`.
         """
         attempt = max(self._running(number).attempt, 0)
         new = self._new_values(number, values)
-        self._record(e.TrialFailed(number, attempt, kind, plain.text(message), not requeue, plain.now(), new))
+        told = (plain.text(message), not requeue, plain.now(), new, plain.names(unasked))
+        self._record(e.TrialFailed(number, attempt, kind, *told))
         self._observed.touch(number)
 
     def interrupted(self, number: int, reason: str, values: Mapping[str, Any] | None = None) -> None:

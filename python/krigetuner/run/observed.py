@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from krigetuner.run.policy import loss_of
 from krigetuner.store.replay import StudyState
+from krigetuner.trial.budget import CONTROL
 from krigetuner.trial.history import History, Observation, Phase
 from krigetuner.trial.trial import TrialRecord, TrialStatus
 
@@ -74,6 +75,7 @@ class Observed:
         self._stale: set[int] = set()
         self._seen = 0
         self._present: set[int] = set()
+        self._initial: Sequence[str] | None = None
         self._history = History((), 0)
         self.placement = Placement()
 
@@ -90,14 +92,15 @@ class Observed:
     def history(self, space: Space, state: StudyState) -> History:
         """The observations in order of number."""
         count = len(state.trials)
-        if space is not self._space:
+        if space is not self._space or state.initial is not self._initial:
             self._space, self._seen, self._present, self._history = space, 0, set(), History((), 0)
+            self._initial = state.initial
         if not self._stale and self._seen == count:
             return self._history
-        direction = state.objective.get("direction")
+        direction, names = state.objective.get("direction"), {p.name for p in space.parameters} | CONTROL
         changed = []
         for number in sorted(self._stale.union(range(self._seen, count))):
-            observation = _observe(state.trials[number], space, direction)
+            observation = _observe(state.trials[number], space, direction, names, self._initial)
             if observation is not None:
                 changed.append(observation)
             elif number in self._present:  # its values left the space: begin again without it
@@ -110,7 +113,9 @@ class Observed:
         return self._history
 
 
-def _observe(record: TrialRecord, space: Space, direction: str | None) -> Observation | None:
+def _observe(
+    record: TrialRecord, space: Space, direction: str | None, names: Collection[str], initial: Collection[str] | None
+) -> Observation | None:
     """One trial as an algorithm sees it, completed with defaults; None when it lies outside of the space.
 
     A trial that waits to be run again counts as running.
@@ -125,4 +130,20 @@ def _observe(record: TrialRecord, space: Space, direction: str | None) -> Observ
         loss = loss_of(record.score, direction)
         phase = "failed" if loss is None else phase  # only a user's own scoring completes such a trial
     assumed = tuple(name for name in values if name not in record.values)
-    return Observation(record.number, values, phase, loss, record.variance, record.origin, record.trial_id, assumed)
+    unasked = _unasked(record, values, names, initial)
+    about = (record.variance, record.origin, record.trial_id, assumed, unasked)
+    return Observation(record.number, values, phase, loss, *about)
+
+
+def _unasked(
+    record: TrialRecord, values: Mapping[str, Any], names: Collection[str], initial: Collection[str] | None
+) -> tuple[str, ...] | None:
+    """Which of a trial's values its code did not ask for; None where that is not known.
+
+    What became known only after it, by other trials, it has not asked for; what the code defines before the first trial
+    it may ask for by now. A trial that asked for something outside of the space says nothing about others.
+    """
+    if record.unasked is None or any(n not in names and n not in record.unasked for n in record.values):
+        return None
+    later = () if initial is None else (n for n in values if n not in record.values and n not in initial)
+    return tuple(n for n in values if n in record.unasked) + tuple(later)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from krigetuner.store.events import from_json, to_json
@@ -69,6 +69,11 @@ def values(given: Mapping[str, Any]) -> dict[str, Value]:
             )
         result[str(name)] = plain
     return result
+
+
+def names(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names as a tuple; None for None."""
+    return None if given is None else tuple(str(name) for name in given)
 
 
 def data(given: Mapping[str, Any]) -> dict[str, Any]:

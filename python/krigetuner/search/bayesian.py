@@ -25,6 +25,7 @@ from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, surrogate
 from krigetuner.gp.parabola import lowest_rows
 from krigetuner.gp.transforms import Kind
+from krigetuner.search.branches import Branches
 from krigetuner.search.encoded import EncodedHistory, Seen
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
@@ -91,12 +92,14 @@ class BayesianSearch:
         self._fits: dict[tuple[bytes, ...], Choice] = {}
         self._boundaries: dict[tuple[bytes, ...], Hyperparameters] = {}
         self._encoded = EncodedHistory()
+        self._branches = Branches()
         self._warned = False
 
     def ask(self, space: Space, history: History, count: int) -> Answer:
         """At most `count` suggestions; see `search.protocol.Algorithm`."""
         if not space.dimensions:
             return self._ask_trivial(space, history)
+        whole, space = space, self._branches.space(space, history)
         seen = self._encoded.read(space, history)
         number, asked = next_number(history), len(history)
         suggestions: list[Suggestion] = []
@@ -104,7 +107,7 @@ class BayesianSearch:
             row, note = self._next(space, seen, number + i, asked + i)
             if row is None:
                 break
-            suggestions.append(Suggestion(space.decode(row), Origin(self.name, note=note)))
+            suggestions.append(Suggestion(whole.complete(space.decode(row)), Origin(self.name, note=note)))
             seen.running = np.concatenate([seen.running, row[None]])
             seen.taken.add(space.row_keys(row[None])[0])
         if suggestions:

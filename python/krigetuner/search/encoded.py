@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from krigetuner.backend.protocol import Array
-from krigetuner.space.space import Space
+from krigetuner.space.space import INACTIVE, Space
 from krigetuner.trial.history import History, Observation
+
+
+@dataclass
+class Taken:
+    """Identities (`Space.row_keys`) of rows, and of all rows that agree with one of some others in certain columns.
+
+    Attributes:
+        keys: of rows.
+        agreeing: for each choice of columns, as a row of ones and zeros, the keys of rows which hold `INACTIVE` in the
+            other columns.
+    """
+
+    keys: set[bytes]
+    agreeing: dict[bytes, set[bytes]] = field(default_factory=dict)
+
+    def __contains__(self, key: object) -> bool:
+        if key in self.keys:
+            return True
+        if not self.agreeing or not isinstance(key, bytes):
+            return False
+        row = np.frombuffer(key)
+        return any(_kept(np.frombuffer(which), row) in rows for which, rows in self.agreeing.items())
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def add(self, key: bytes) -> None:
+        """Adds a row."""
+        self.keys.add(key)
 
 
 @dataclass
@@ -23,7 +55,7 @@ class Seen:
         variances: (n,), 0 where not known.
         failed: (n,) which have no loss at all.
         running: (k, d) of those that run.
-        taken: identities (`Space.row_keys`) of all.
+        taken: all of them, and what would be the same training as one.
     """
 
     x: Array
@@ -31,7 +63,7 @@ class Seen:
     variances: Array
     failed: npt.NDArray[np.bool_]
     running: Array
-    taken: set[bytes]
+    taken: Taken
 
     def completed(self) -> Seen:
         """The same without the trials that failed; they remain taken."""
@@ -53,6 +85,7 @@ class _Piece:
     variances: Array
     failed: npt.NDArray[np.bool_]
     keys: list[bytes]
+    agreeing: list[tuple[bytes, bytes]]
 
 
 class EncodedHistory:
@@ -75,7 +108,10 @@ class EncodedHistory:
         losses = np.concatenate([np.empty(0), *(p.losses for p in self._pieces)])
         variances = np.concatenate([np.empty(0), *(p.variances for p in self._pieces)])
         failed = np.concatenate([np.empty(0, dtype=bool), *(p.failed for p in self._pieces)])
-        taken = set[bytes]().union(*(p.keys for p in self._pieces))
+        agreeing: dict[bytes, set[bytes]] = {}
+        for which, key in (pair for p in self._pieces for pair in p.agreeing):
+            agreeing.setdefault(which, set()).add(key)
+        taken = Taken(set[bytes]().union(*(p.keys for p in self._pieces)), agreeing)
         return Seen(rows[ended], losses[ended], variances[ended], failed[ended], rows[~ended], taken)
 
 
@@ -90,4 +126,17 @@ def _piece(space: Space, chunk: tuple[Observation, ...], former: Sequence[_Piece
     losses = np.array([np.inf if o.loss is None else o.loss for o in chunk], dtype=np.float64)
     variances = np.array([o.variance or 0.0 for o in chunk], dtype=np.float64)
     failed = np.array([o.phase == "failed" for o in chunk], dtype=bool)
-    return _Piece(chunk, rows, ended, losses, variances, failed, space.row_keys(rows))
+    agreeing = [_agreeing(space, o, row) for o, row in zip(chunk, rows, strict=True) if o.unasked]
+    return _Piece(chunk, rows, ended, losses, variances, failed, space.row_keys(rows), agreeing)
+
+
+def _agreeing(space: Space, o: Observation, row: Array) -> tuple[bytes, bytes]:
+    """The columns of what a trial asked for, and its row in them: rows that agree there are the same training."""
+    asked = {name for name in o.values if name not in (o.unasked or ())}
+    which = np.array([float(p.name in asked) for p in space.columns])
+    return which.tobytes(), _kept(which, row)
+
+
+def _kept(which: Array, row: Array) -> bytes:
+    """The key of a row (d,) in the columns that are not 0 in `which` (d,)."""
+    return np.where(which, row, INACTIVE).tobytes()

@@ -7,6 +7,7 @@ trial, and when those run out by one of the untried configurations, each with th
 
 from __future__ import annotations
 
+from krigetuner.search.branches import Branches
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
 from krigetuner.search.seen import SeenConfigurations, no_other
@@ -35,10 +36,12 @@ class RandomSearch:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._seen = SeenConfigurations()
+        self._branches = Branches()
         self._listed: tuple[Space, dict[str, dict[str, Value]]] | None = None
 
     def ask(self, space: Space, history: History, count: int = 1) -> Answer:
         """See `krigetuner.search.protocol.Algorithm`."""
+        whole, space = space, self._branches.space(space, history)
         self._seen.update(space, history)
         chosen: dict[str, Suggestion] = {}
         first = next_number(history)
@@ -46,7 +49,7 @@ class RandomSearch:
             found = self._draw(space, number, chosen)
             if found is None:
                 break
-            chosen[found[0]] = Suggestion(found[1], Origin(self.name))
+            chosen[found[0]] = Suggestion(whole.complete(found[1]), Origin(self.name))
         if chosen:
             return list(chosen.values())
         return no_other(space, history)
@@ -57,12 +60,12 @@ class RandomSearch:
         for _ in range(DRAWS if countable else MANY_DRAWS):
             values = space.decode(space.sample(rng.random((1, space.dimensions)))[0])
             key = self._seen.key(space, values)
-            if key not in self._seen and key not in chosen:
+            if not self._seen.holds(key, values) and key not in chosen:
                 return key, values
         if not countable:
             return None
         listed = self._list(space)
-        left = [key for key in listed if key not in self._seen and key not in chosen]
+        left = [key for key, values in listed.items() if not self._seen.holds(key, values) and key not in chosen]
         if not left:
             return None
         key = left[int(rng.integers(len(left)))]

@@ -13,7 +13,7 @@ _REMEMBERED = 1024
 
 
 class SeenConfigurations:
-    """The keys of the configurations in a history.
+    """The keys of the configurations in a history, and those that would be the same training as one of them.
 
     It is a cache of a pure function of (space, history): `update` compares the observations with those of the last call
     by identity and computes keys for the others only.
@@ -28,10 +28,15 @@ class SeenConfigurations:
         self._chunks: tuple[tuple[Observation, ...], ...] = ()
         self._keys: list[str] = []
         self._counts: Counter[str] = Counter()
+        self._agreeing = Agreement()
         self._named: dict[tuple[tuple[str, Value], ...], str] = {}
 
     def __contains__(self, key: str) -> bool:
         return key in self._counts
+
+    def holds(self, key: str, values: Mapping[str, Value]) -> bool:
+        """Whether a trial has this configuration, or was the same training for all that its code asked for."""
+        return key in self._counts or values in self._agreeing
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -51,6 +56,7 @@ class SeenConfigurations:
         if space is not self._space or len(history) < len(self._keys):
             self._named = self._named if space is self._space else {}
             self._space, self._chunks, self._keys, self._counts = space, (), [], Counter()
+            self._agreeing = Agreement()
             self.generation += 1
         known = self._chunks
         for number, chunk in enumerate(history.chunks):
@@ -63,12 +69,16 @@ class SeenConfigurations:
         self, space: Space, start: int, known: tuple[Observation, ...], observations: tuple[Observation, ...]
     ) -> None:
         for place, (before, observation) in enumerate(zip(known, observations, strict=False), start):
-            if observation is before or observation.values == before.values:
+            if observation is before:
+                continue
+            self._agreeing.replace(before, observation)
+            if observation.values == before.values:
                 continue
             self._forget(self._keys[place])
             self._keys[place] = self.key(space, observation.values)
             self._counts[self._keys[place]] += 1
         for observation in observations[len(known) :]:
+            self._agreeing.add(observation)
             self._keys.append(self.key(space, observation.values))
             self._counts[self._keys[-1]] += 1
 
@@ -77,6 +87,40 @@ class SeenConfigurations:
         if not self._counts[key]:
             del self._counts[key]
             self.generation += 1
+
+
+class Agreement:
+    """The configurations that agree with one of some trials in all that its code asked for."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[str, ...], Counter[tuple[Value, ...]]] = {}
+
+    def __contains__(self, values: Mapping[str, Value]) -> bool:
+        return any(
+            all(name in values for name in names) and tuple(values[name] for name in names) in asked
+            for names, asked in self._asked.items()
+        )
+
+    def add(self, trial: Observation) -> None:
+        """Adds a trial, if there is something that it did not ask for."""
+        if trial.unasked:
+            names, values = _asked(trial)
+            self._asked.setdefault(names, Counter())[values] += 1
+
+    def replace(self, before: Observation, trial: Observation) -> None:
+        """Takes a trial out as it was before, and adds it as it is."""
+        if before.unasked:
+            names, values = _asked(before)
+            self._asked[names] -= Counter([values])
+            if not self._asked[names]:
+                del self._asked[names]
+        self.add(trial)
+
+
+def _asked(trial: Observation) -> tuple[tuple[str, ...], tuple[Value, ...]]:
+    """The names that a trial asked for, and their values."""
+    names = tuple(name for name in trial.values if name not in (trial.unasked or ()))
+    return names, tuple(trial.values[name] for name in names)
 
 
 def nothing_left(history: History, tried: str) -> Wait | Done:
@@ -89,5 +133,8 @@ def nothing_left(history: History, tried: str) -> Wait | Done:
 
 def no_other(space: Space, history: History) -> Wait | Done:
     """The answer when no configuration was found that is new."""
-    tried = f"all {space.size} configurations have been tried" if space.size else "no new configuration was found"
+    if any(o.unasked for o in history):
+        tried = "every configuration that is left differs only in what a trial never asked for"
+    else:
+        tried = f"all {space.size} configurations have been tried" if space.size else "no new configuration was found"
     return nothing_left(history, tried)

@@ -10,7 +10,8 @@ from typing import Any
 
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.protos import conversion
-from krigetuner.space.activity import meets
+from krigetuner.space.activity import meets, parent_names
+from krigetuner.space.asks import Asks
 from krigetuner.space.conditions import Condition, Parent, Value
 from krigetuner.space.parameters import Boolean, Choice, Fixed, Float, HyperParameter, Int, deserialize, serialize
 
@@ -25,7 +26,8 @@ class HyperParameters:
     """
 
     def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
+        self._asks: Asks | None = None
         self.active_scopes: list[list[Condition]] = []
         self.inactive_scopes: list[list[Condition]] = []
         self._name_scopes: list[str] = []
@@ -33,6 +35,17 @@ class HyperParameters:
         self._hps: defaultdict[str, list[HyperParameter]] = defaultdict(list)
         self._space: list[HyperParameter] = []
         self._warned: set[str] = set()  # shared with copies, so that a search warns once and not once a trial
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of the active parameters by name."""
+        self._note_everything()
+        return self._values
+
+    @values.setter
+    def values(self, values: dict[str, Any]) -> None:
+        self._note_everything()
+        self._values = values
 
     @property
     def space(self) -> list[HyperParameter]:
@@ -63,8 +76,9 @@ class HyperParameters:
                 f"`HyperParameter` named: {name} not defined. parent_name: ask for it first; known: {self._known()}"
             )
         condition = Parent(name, parent_values)
+        self._note(name)
         self._conditions.append(condition)
-        scopes = self.active_scopes if condition.is_active(self.values) else self.inactive_scopes
+        scopes = self.active_scopes if condition.is_active(self._values) else self.inactive_scopes
         scopes.append(list(self._conditions))
         try:
             yield
@@ -158,8 +172,9 @@ class HyperParameters:
             KeyError: it was never asked for.
         """
         name = self._get_name(name)
-        if name in self.values:
-            return self.values[name]
+        self._note(name)
+        if name in self._values:
+            return self._values[name]
         if self._hps.get(name):
             conditions = " or ".join(str(p.conditions) for p in self._hps[name])
             raise ValueError(f"{name} is currently inactive. It has a value only where {conditions} holds")
@@ -169,13 +184,21 @@ class HyperParameters:
         return self.get(name)
 
     def __contains__(self, name: object) -> bool:
-        return self._get_name(name) in self.values
+        full = self._get_name(name)
+        self._note(full)
+        return full in self._values
 
     def is_active(self, hyperparameter: str | HyperParameter) -> bool:
         """Whether the conditions of a parameter, or of any with that name, hold."""
+        known = [hyperparameter] if isinstance(hyperparameter, HyperParameter) else self._hps.get(hyperparameter, [])
+        for name in (name for parameter in known for name in parent_names(parameter)):
+            self._note(name)
+        return self._active(hyperparameter)
+
+    def _active(self, hyperparameter: str | HyperParameter) -> bool:
         if isinstance(hyperparameter, HyperParameter):
-            return meets(hyperparameter, self.values)
-        return any(meets(p, self.values) for p in self._hps.get(str(hyperparameter), ()))
+            return meets(hyperparameter, self._values)
+        return any(meets(p, self._values) for p in self._hps.get(str(hyperparameter), ()))
 
     def merge(self, hps: HyperParameters | Iterable[HyperParameter], overwrite: bool = True) -> None:
         """Adds the parameters of another space.
@@ -193,9 +216,15 @@ class HyperParameters:
         twin = type(self)()
         twin._hps.update((name, list(parameters)) for name, parameters in self._hps.items())
         twin._space = list(self._space)
-        twin.values = dict(self.values)
+        twin._values, twin._asks = dict(self._values), self._asks
         twin._warned = self._warned
         return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled or copied: who asks the copy is not seen here."""
+        state = {**vars(self), "_asks": None if self._asks is None else self._asks.copy()}
+        self._note_everything()
+        return state
 
     def without(self, identities: Container[Any]) -> HyperParameters:
         """A copy that lacks the parameters with these identities, and the values of names that it does not have."""
@@ -203,7 +232,7 @@ class HyperParameters:
         for parameter in self._space:
             if parameter.identity not in identities:
                 twin._add(parameter)
-        twin.values = {name: value for name, value in self.values.items() if name in twin._hps}
+        twin._values = {name: value for name, value in self._values.items() if name in twin._hps}
         twin._warned = self._warned
         return twin
 
@@ -214,10 +243,10 @@ class HyperParameters:
     def ensure_active_values(self) -> None:
         """Drops the values of inactive parameters, and draws one for active parameters that have none."""
         for parameter in self._space:
-            if self.is_active(parameter):
+            if self._active(parameter):
                 if parameter.name not in self.values:
                     self.values[parameter.name] = parameter.random_sample()
-            elif not self.is_active(parameter.name):
+            elif not self._active(parameter.name):
                 self.values.pop(parameter.name, None)
 
     def get_config(self) -> dict[str, Any]:
@@ -254,6 +283,7 @@ class HyperParameters:
 
     def _retrieve(self, hp: HyperParameter) -> Any:
         """The value of a parameter, which is registered if it is new; None while inactive."""
+        self._note(hp.name)
         known = self._find(hp.name, hp.conditions)
         if known is None:
             return self._register(hp)
@@ -263,11 +293,11 @@ class HyperParameters:
                 f"{known.name}: expected one definition for this name and its conditions, got a second one; "
                 f"the first stands. First: {known!r}. Now: {hp!r}. Give the second another name, or drop one of them",
             )
-        if not self.is_active(known):
+        if not self._active(known):
             return None
-        if known.name not in self.values:
-            self.values[known.name] = known.default
-        return self.values[known.name]
+        if known.name not in self._values:
+            self._values[known.name] = known.default
+        return self._values[known.name]
 
     def _register(self, hyperparameter: HyperParameter, overwrite: bool = False) -> Any:
         """Adds a parameter, in the place of the one of the same name and conditions if there is one."""
@@ -279,21 +309,33 @@ class HyperParameters:
             same_name = self._hps[known.name]
             same_name[same_name.index(known)] = hyperparameter
             self._space[self._space.index(known)] = hyperparameter
-        if not self.is_active(hyperparameter):
+        if not self._active(hyperparameter):
             return None
         name = hyperparameter.name
-        if overwrite or name not in self.values:
-            self.values[name] = hyperparameter.default
+        if overwrite or name not in self._values:
+            self._values[name] = hyperparameter.default
         elif not any(
-            p is not hyperparameter and self.is_active(p) for p in self._hps[name]
-        ) and not hyperparameter.admits(self.values[name]):
+            p is not hyperparameter and self._active(p) for p in self._hps[name]
+        ) and not hyperparameter.admits(self._values[name]):
             self._warn_once(
                 name,
-                f"{name}: expected a value of {hyperparameter!r}, got {self.values[name]!r} from before; "
+                f"{name}: expected a value of {hyperparameter!r}, got {self._values[name]!r} from before; "
                 "the default is taken",
             )
-            self.values[name] = hyperparameter.default
-        return self.values[name]
+            self._values[name] = hyperparameter.default
+        return self._values[name]
+
+    def _watch(self) -> None:
+        """Begins to note which values code asks for, of copies too."""
+        self._asks = Asks()
+
+    def _note(self, name: str) -> None:
+        if self._asks is not None:
+            self._asks.add(name)
+
+    def _note_everything(self) -> None:
+        if self._asks is not None:
+            self._asks.add_everything()
 
     def _warn_once(self, name: str, text: str) -> None:
         if name not in self._warned:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from krigetuner.errors import StoreError
 from krigetuner.trial.history import Origin, Value
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the events below; a reader refuses events of a later one."""
 
 Executions = tuple[tuple[Mapping[str, float], int], ...]
@@ -116,7 +116,10 @@ class TrialReported(Event):
 
 @dataclass(frozen=True)
 class TrialFinished(Event):
-    """A trial completed. `values` is given when hyperparameters were discovered while it ran."""
+    """A trial completed. `values` is given when hyperparameters were discovered while it ran.
+
+    `unasked` are the names in its values that its code never asked for; None where that is not known.
+    """
 
     number: int
     executions: Executions
@@ -126,6 +129,7 @@ class TrialFinished(Event):
     variance: float | None = None
     time: float = 0.0
     values: Mapping[str, Value] | None = None
+    unasked: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ class TrialFailed(Event):
     final: bool
     time: float = 0.0
     values: Mapping[str, Value] | None = None
+    unasked: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -289,4 +294,6 @@ def decode(kind: str, version: int, body: str) -> Event:
     for name in ("parameters", "replaces", "differences"):
         if name in data:
             data[name] = tuple(data[name])
+    if data.get("unasked") is not None:
+        data["unasked"] = tuple(data["unasked"])
     return KINDS[kind](**data)

@@ -61,6 +61,7 @@ CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "executions": lambda x: all(len(pair) == 2 and _numbers(pair[0]) and _whole(pair[1]) for pair in x),
     "parameters": lambda x: all(_identity(config) is not None for config in x),
     "replaces": lambda x: all(map(_text, x)),
+    "unasked": lambda x: x is None or all(map(_text, x)),
 }
 """What the attributes of events and trials must be."""
 
@@ -149,9 +150,10 @@ def _end_of(record: TrialRecord) -> e.Event:
     time, score = record.ended or 0.0, record.score
     if record.status == TrialStatus.COMPLETED and score is not None:
         kept = (record.executions, record.metrics, record.best_step, score, record.variance)
-        return e.TrialFinished(record.number, *kept, time, record.values)
+        return e.TrialFinished(record.number, *kept, time, record.values, record.unasked)
     attempt = max(record.attempt, 0)
-    return e.TrialFailed(record.number, attempt, "failed", record.message or "", True, time, record.values)
+    told = (record.message or "", True, time, record.values, record.unasked)
+    return e.TrialFailed(record.number, attempt, "failed", *told)
 
 
 def _fitted(event: Any, numbers: dict[int, int], ended: set[int], ids: set[str]) -> e.Event | None:

@@ -15,8 +15,8 @@ from krigetuner.trial.trial import TrialRecord, TrialStatus
 
 TRIAL = (
     "number", "trial_id", "hyperparameters", "origin", "seen", "counted", "status", "attempt", "failures", "worker",
-    "metrics", "executions", "score", "best_step", "variance", "message", "asked", "started", "ended", "ended_at",
-    "waiting_since",
+    "metrics", "executions", "score", "best_step", "variance", "message", "asked", "started", "ended", "unasked",
+    "ended_at", "waiting_since",
 )  # fmt: skip
 STUDY = ("position", "name", "objective", "algorithm", "options", "backend", "seed", "created", "version", "closed")
 REPORT = ("number", "position", "attempt", "execution", "step", "time", "name", "value")
@@ -113,6 +113,7 @@ def record_of(fields: list[Any]) -> TrialRecord:
     record.counted = bool(fields[5])
     record.metrics = from_json(fields[10]) if fields[10] != "{}" else {}
     record.executions = tuple((m, s) for m, s in from_json(fields[11])) if fields[11] != "[]" else ()
+    record.unasked = None if fields[19] is None else tuple(from_json(fields[19]))
     if record.score is None and record.status == TrialStatus.COMPLETED:
         record.score = math.nan
     return record

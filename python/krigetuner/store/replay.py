@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from krigetuner.store import events as e
 from krigetuner.trial.history import Value
 from krigetuner.trial.trial import TrialRecord, TrialStatus
+
+SPACE = "search_space"
+"""The key under which is saved which names the code had defined before the first trial."""
 
 
 @dataclass
@@ -48,6 +51,11 @@ class StudyState:
     enqueued: deque[dict[str, Value]] = field(default_factory=deque)
     saved: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     closed: str | None = None
+
+    @property
+    def initial(self) -> Sequence[str] | None:
+        """The names that the code had defined before the first trial of its last run; None where that is not known."""
+        return self.saved.get(SPACE, {}).get("initial")
 
     def apply(self, position: int, event: e.Event) -> None:
         """Takes one event in; positions follow each other without a gap."""
@@ -132,13 +140,14 @@ def _finished(state: StudyState, event: e.TrialFinished) -> None:
     record.status, record.message = TrialStatus.COMPLETED, None
     record.metrics, record.executions = dict(event.metrics), event.executions
     record.score, record.variance, record.best_step = event.score, event.variance, event.step
+    record.unasked = event.unasked
     state.ended.append(event.number)
 
 
 def _failed(state: StudyState, event: e.TrialFailed) -> None:
     record = _leave(state, event.number, event.values, event.time)
     record.status = TrialStatus.FAILED if event.final else TrialStatus.INVALID
-    record.message = event.message
+    record.message, record.unasked = event.message, event.unasked
     record.failures += 1
     (state.ended if event.final else state.waiting).append(event.number)
 

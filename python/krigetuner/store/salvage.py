@@ -40,6 +40,10 @@ LOST = 20
 FAILURES = 5_000
 """How many spans may be unreadable before the rest is left to the look at the pages."""
 
+OF_VERSION_1 = {"unasked": "NULL"}
+"""What stands in the place of the columns that tables of version 1 lack; a row keeps the length that it was written
+with."""
+
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 """What the driver raises where a file is damaged; the second when it cannot even say so."""
 
@@ -162,8 +166,10 @@ def _remains(connection: sqlite3.Connection, path: Path, study: int) -> Remains:
     spans = "SELECT position, kind, version, body FROM events WHERE study = ? AND position BETWEEN ? AND ?"
     for position, *text in _spans(connection, spans, study, 1, bound):
         _note(events, position, _decoded(*text))
-    spans = f"SELECT {', '.join(TRIAL)} FROM trials WHERE study = ? AND number BETWEEN ? AND ?"
-    for row in _spans(connection, spans, study, 0, bound):
+    spans = "SELECT {} FROM trials WHERE study = ? AND number BETWEEN ? AND ?"
+    known = [spans.format(", ".join(names)) for names in (TRIAL, [OF_VERSION_1.get(name, name) for name in TRIAL])]
+    readable = [sql for sql in known if _rows(connection, f"{sql} LIMIT 0", study, 0, 0) is not None]
+    for row in _spans(connection, (readable or known)[0], study, 0, bound):
         _note(trials, row[0], _record(row))
     if len(events) < bound:
         _look_at_pages(path, study, events, trials)
@@ -229,8 +235,8 @@ def _look_at_pages(path: Path, study: int, events: dict[int, e.Event], trials: d
             continue
         if len(row) == len(tables["events"].c) and row[1] not in events:
             _note(events, row[1], _decoded(*row[2:]))
-        elif len(row) == len(columns) and row[1] not in trials:
-            said: dict[str, Any] = dict(zip(columns, row, strict=True))
+        elif 0 <= len(columns) - len(row) <= len(OF_VERSION_1) and row[1] not in trials:
+            said: dict[str, Any] = dict.fromkeys(columns) | dict(zip(columns, row, strict=False))
             said |= {name: float(said[name]) for name in floats if isinstance(said[name], int)}
             _note(trials, row[1], _record([said[name] for name in TRIAL]))
 

@@ -1,4 +1,4 @@
-"""The tables of a study database, version 1, and how older ones are brought up to date.
+"""The tables of a study database, version 2, and how older ones are brought up to date.
 
 `events` is the truth: one row per event, never changed. The others are what it adds up to, written in the same
 transaction, for people with SQL and for reading without a replay. One database may hold several studies; `study` is a
@@ -26,12 +26,18 @@ from krigetuner.errors import MissingDependency, StoreError
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
-VERSION = 1
+VERSION = 2
 
 LOCK = 5_280_141_927_310_461
 """Number of the PostgreSQL lock under which tables are made; any that no other program is likely to take."""
 
-MIGRATIONS: Mapping[int, Callable[[Any], None]] = {}
+
+def _add_unasked(connection: Any) -> None:
+    """Version 2: what the code of a trial never asked for."""
+    connection.exec_driver_sql("ALTER TABLE trials ADD COLUMN unasked TEXT")
+
+
+MIGRATIONS: Mapping[int, Callable[[Any], None]] = {1: _add_unasked}
 """From version v to v + 1: a function of a SQLAlchemy connection, run in one transaction with the change of version."""
 
 
@@ -118,6 +124,7 @@ def _trial_columns(sa: Any) -> list[Any]:
         *[sa.Column(n, text, nullable=False) for n in ("metrics", "executions")],
         *[sa.Column(n, number) for n in ("score", "variance", "asked", "started", "ended")],
         *[sa.Column(n, whole) for n in ("ended_at", "waiting_since")],
+        sa.Column("unasked", text),
     ]
 
 

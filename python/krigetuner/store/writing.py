@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from krigetuner.store import events as e
@@ -187,6 +187,7 @@ class Writer:
             event.number,
             status=TrialStatus.COMPLETED,
             message=None,
+            unasked=_names(event.unasked),
             metrics=to_json(event.metrics),
             executions=to_json(event.executions),
             score=_number(event.score),
@@ -204,6 +205,7 @@ class Writer:
             event.number,
             status=TrialStatus.FAILED if event.final else TrialStatus.INVALID,
             message=event.message,
+            unasked=_names(event.unasked),
             failures=1,
             ended=event.time,
             ended_at=position if event.final else None,
@@ -233,6 +235,11 @@ class Writer:
     def _saved(self, cursor: Any, position: int, event: e.StateSaved) -> None:
         self._delete(cursor, "saved", key=event.key)
         self._insert(cursor, "saved", key=event.key, state=to_json(event.state))
+
+
+def _names(names: Sequence[str] | None) -> str | None:
+    """Names for a column."""
+    return None if names is None else to_json(names)
 
 
 def _number(value: float) -> float | None:

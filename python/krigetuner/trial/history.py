@@ -49,6 +49,8 @@ class Observation:
         origin: where the suggestion came from.
         trial_id: the trial's name, by which another's `origin.parent` refers to it.
         assumed: names in `values` that the trial did not have: it was asked for nothing of that kind, or not yet.
+        unasked: names in `values` that the trial's code did not ask for: with other values of these, it would have been
+            the same training. None where that is not known.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Observation:
     origin: Origin
     trial_id: str = ""
     assumed: tuple[str, ...] = ()
+    unasked: tuple[str, ...] | None = None
 
 
 CHUNK = 128

@@ -55,6 +55,8 @@ class TrialRecord:
         variance: variance of the score's mean over executions, None when not known.
         message: why the last attempt did not complete.
         asked, started, ended: seconds since 1970; None when that has not happened.
+        unasked: the names in its values that its code never asked for, so that they made no difference; None where that
+            is not known.
     """
 
     number: int
@@ -76,3 +78,4 @@ class TrialRecord:
     asked: float | None = None
     started: float | None = None
     ended: float | None = None
+    unasked: tuple[str, ...] | None = None

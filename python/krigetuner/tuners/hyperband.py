@@ -95,7 +95,7 @@ class Hyperband(Tuner):
 
     def _budget(self, trial: Trial, training: Training, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The epoch to train to, and the one to begin with."""
-        values = trial.hyperparameters.values
+        values = trial.hyperparameters._values
         if budget.EPOCHS not in values:
             return {}
         if kwargs.get("epochs") not in (None, values[budget.EPOCHS]):
@@ -136,7 +136,7 @@ class Hyperband(Tuner):
     def _build_hypermodel(self, hp: Any) -> Any:
         """One model, with the weights and the optimizer's state that a promoted trial goes on from."""
         model = super()._build_hypermodel(hp)
-        parent, training = budget.parent_of(hp.values), self._training
+        parent, training = budget.parent_of(hp._values), self._training
         if not isinstance(model, adapter.keras_module().Model):
             return model
         self._at_once = bool(model.built)

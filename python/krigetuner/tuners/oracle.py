@@ -267,15 +267,17 @@ class Oracle(OracleStudy):
         number = self._number(trial)
         record = self._ledger.state.trials[number]
         before = record.values
-        values = active_values(trial.hyperparameters, trial.hyperparameters.values) if trial.looked_at else None
+        values = active_values(trial.hyperparameters, trial.hyperparameters._values) if trial.looked_at else None
         if trial.status == TrialStatus.COMPLETED:
             final, step, score = scoring.final_metrics(trial), int(trial.best_step or 0), float(trial.score or 0.0)
             executions = trial.executions or [Execution(final, step)]
-            self._ledger.finished(number, executions, final, step, score, trial.variance, values)
+            unasked = trial._unasked(values or before)
+            self._ledger.finished(number, executions, final, step, score, trial.variance, values, unasked)
         else:
             kind: FailureKind = "invalid" if trial.status == TrialStatus.INVALID else "failed"
             again = policy.after_failure(kind, record.failures, self.max_retries_per_trial) == "requeue"
-            self._ledger.failed(number, kind, trial.message or "", again, values)
+            unasked = trial._unasked(values or before) if kind == "failed" else None  # meant to be so
+            self._ledger.failed(number, kind, trial.message or "", again, values, unasked)
             trial.status = record.status
         self._note_best(trial)
         if record.values is not before:

@@ -13,6 +13,7 @@ from krigetuner.run.progress import TO_GO_ON
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.store.connection import Durability
 from krigetuner.store.memory import MemoryStore
+from krigetuner.store.replay import SPACE
 from krigetuner.trial.history import Origin
 from krigetuner.trial.objective import create_objective
 from krigetuner.tuners import options, project, scoring
@@ -21,7 +22,7 @@ from krigetuner.tuners.search_space import SearchSpace
 from krigetuner.tuners.synchronized import synchronized
 from krigetuner.tuners.trial import Trial, trial_of
 
-STATE, SPACE = "oracle", "search_space"
+STATE = "oracle"
 DERIVED = (
     "ongoing_trials", "hyperparameters", "start_order", "end_order", "run_times", "retry_queue", "seed", "tried_so_far",
     "id_to_hash",

@@ -116,6 +116,7 @@ class TunerStudy:
         record = self._record_of(trial)
         self._board.started(trial.trial_id, str(slot), record.values, tuner.oracle._planned_trials())
         self.news.trial_begins(trial)
+        trial._watch()
         tuner.on_trial_begin(trial)
         run = TrialRun(self._errand, trial, record, tuner._training_seed(record))
         parent = budget.parent_of(record.values)
@@ -183,7 +184,7 @@ class TunerStudy:
         if "hyperparameters" in discovered and oracle.allow_new_entries:
             trial.hyperparameters = space_of(discovered["hyperparameters"])
             oracle.update_space(trial.hyperparameters)
-            self._board.known(trial.trial_id, trial.hyperparameters.values)
+            self._board.known(trial.trial_id, trial.hyperparameters._values)
         return False
 
     def _take_in(self, trial: Trial, discovered: Mapping[str, Any]) -> None:
@@ -194,6 +195,8 @@ class TunerStudy:
             self._tuner._learn(discovered["tuner"])
         if "hyperparameters" in discovered:
             trial.hyperparameters = space_of(discovered["hyperparameters"])
+        if "asked" in discovered:
+            trial.asked = tuple(discovered["asked"])
         for space in discovered.get("space", ()):
             self._tuner.oracle.update_space(space_of(space))
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from krigetuner.protos import conversion
 from krigetuner.run.messages import Execution
 from krigetuner.space.recorder import HyperParameters
+from krigetuner.trial.budget import CONTROL
 from krigetuner.trial.metrics import MetricsTracker
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialRecord, TrialStatus
@@ -40,6 +41,7 @@ class Trial(Stateful):
         variance: variance of the score's mean over the executions, None when not known.
         number: count of the trial in its study, None outside of one.
         attempt: how often it was begun, less one; -1 before.
+        asked: the names whose values its code asked for; None where that is not known, before it has run and elsewhere.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Trial(Stateful):
         self.variance: float | None = None
         self.number: int | None = None
         self.attempt = -1
+        self.asked: tuple[str, ...] | None = None
+        self._watched = False
 
     @property
     def hyperparameters(self) -> HyperParameters:
@@ -67,6 +71,8 @@ class Trial(Stateful):
         if not isinstance(self._hyperparameters, HyperParameters):
             make = self._hyperparameters
             self._hyperparameters = HyperParameters() if make is None else make()
+            if self._watched:
+                self._hyperparameters._watch()
         return self._hyperparameters
 
     @hyperparameters.setter
@@ -78,8 +84,26 @@ class Trial(Stateful):
         """Whether anybody has seen the hyperparameters, and may have added some."""
         return isinstance(self._hyperparameters, HyperParameters)
 
+    def _watch(self) -> None:
+        """Begins to note what the trial's code asks for."""
+        self._watched = True
+        if isinstance(self._hyperparameters, HyperParameters):
+            self._hyperparameters._watch()
+
+    def _note_asked(self) -> None:
+        """Takes down what the trial's code has asked for, as far as that was watched."""
+        asks = self._hyperparameters._asks if isinstance(self._hyperparameters, HyperParameters) else None
+        self.asked = None if asks is None else asks.names
+
+    def _unasked(self, values: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """The names in the trial's values that its code never asked for; None where that is not known."""
+        if self.asked is None:
+            return None
+        return tuple(name for name in values if name not in self.asked and name not in CONTROL)
+
     def begin(self, attempt: int) -> None:
         """Makes the trial a running one, without the results of earlier attempts."""
+        self.asked = None
         self.status, self.attempt, self.message = TrialStatus.RUNNING, attempt, None
         self.metrics, self.executions = MetricsTracker(), []
         self.score, self.best_step, self.variance = None, 0, None
@@ -88,6 +112,7 @@ class Trial(Stateful):
         """Takes over what a copy of this trial, changed elsewhere, has to say."""
         if other is not self:
             self.status, self.message, self.executions = other.status, other.message, list(other.executions)
+            self.asked = other.asked
             if other.looked_at:
                 self.hyperparameters = other.hyperparameters
 
@@ -100,7 +125,7 @@ class Trial(Stateful):
 
     def display_hyperparameters(self) -> None:
         """Writes one line per hyperparameter to the standard output."""
-        values = self.hyperparameters.values
+        values = self.hyperparameters._values
         lines = [f"{name}: {value}" for name, value in values.items()] or ["default configuration"]
         sys.stdout.write("\n".join(lines) + "\n")
 

@@ -98,6 +98,7 @@ class TrialRun:
                 found = {**finds.among(trial.hyperparameters), "warnings": warned}
                 found["space"] = [space_data(hp) for hp in oracle.told]
                 found["tuner"] = dict(errand.tuner._findings())
+                found["asked"] = trial.asked
                 self.discovered = {name: value for name, value in found.items() if value}
         return replace(outcome, discovered=self.discovered)
 
@@ -113,8 +114,11 @@ class TrialRun:
             seed=self._seed,
         )
         before = _last_update(trial, objective.name)
-        with running(context):
-            results = tuner.run_trial(trial, *errand.fit_args, **dict(errand.fit_kwargs))
+        try:
+            with running(context):
+                results = tuner.run_trial(trial, *errand.fit_args, **dict(errand.fit_kwargs))
+        finally:
+            trial._note_asked()
         updated = _last_update(trial, objective.name) != before
         if updated and (results is None or not context.by_hooks):
             way = "on_epoch_end()" if context.by_hooks else "self.oracle.update_trial(), which is deprecated"
@@ -149,13 +153,13 @@ class Finds:
     """Tells whether code has asked for more hyperparameters than were known, or has set other values."""
 
     def __init__(self, hyperparameters: HyperParameters) -> None:
-        self._space, self._values = list(hyperparameters.space), dict(hyperparameters.values)
+        self._space, self._values = list(hyperparameters.space), dict(hyperparameters._values)
 
     def among(self, hyperparameters: HyperParameters) -> dict[str, Any]:
         """All of them by "hyperparameters", where there is something new."""
         now = hyperparameters.space
         same = len(now) == len(self._space) and all(a is b for a, b in zip(now, self._space, strict=True))
-        changed = not same or hyperparameters.values != self._values
+        changed = not same or hyperparameters._values != self._values
         return {"hyperparameters": space_data(hyperparameters)} if changed else {}
 
 

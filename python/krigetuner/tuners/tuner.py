@@ -205,7 +205,7 @@ class Tuner(BaseTuner):
 
     def _budget(self, trial: Trial, training: Training, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments of an execution's fit that the oracle decides in place of `kwargs`: how long to train."""
-        epochs = trial.hyperparameters.values.get(EPOCHS)
+        epochs = trial.hyperparameters._values.get(EPOCHS)
         if epochs not in (None, kwargs.get("epochs")) and not self._told:
             self._told = True
             warnings.warn(

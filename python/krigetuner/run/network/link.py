@@ -20,7 +20,7 @@ from krigetuner.run.network.role import Role
 from krigetuner.run.network.wire import Message, Unreachable, Wire
 from krigetuner.run.progress import tell
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the messages; both sides must have the same."""
 
 CALL_SECONDS = 60.0

@@ -217,9 +217,12 @@ class Assignment:
             return False
         return record.status in (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.INVALID)
 
-    def _take(self, trial: Trial, status: str, message: str | None, executions: Any, hyperparameters: Any) -> None:
+    def _take(
+        self, trial: Trial, status: str, message: str | None, executions: Any, hyperparameters: Any, asked: Any = None
+    ) -> None:
         """Puts a result into the trial."""
         trial.status, trial.message, trial.executions = status, message, executions
+        trial.asked = None if asked is None else tuple(asked)
         if hyperparameters is not None:
             trial.hyperparameters = hyperparameters
 

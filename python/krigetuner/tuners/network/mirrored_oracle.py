@@ -60,7 +60,7 @@ class MirroredOracle(Oracle):
         if own or not fresh.metrics.metrics:
             kept |= {"metrics"}
         if own:
-            kept |= {"executions", "status", "message"}
+            kept |= {"executions", "status", "message", "asked", "_watched"}
         vars(face).update({name: value for name, value in vars(fresh).items() if name not in kept})
         return face
 

@@ -213,6 +213,7 @@ class WorkerOracle(MirroredOracle):
             "message": None if trial.message is None else plain.text(trial.message),
             "executions": executions_data(trial.executions),
             "hyperparameters": space_data(trial.hyperparameters) if trial.looked_at else None,
+            "asked": None if trial.asked is None else list(trial.asked),
         }
 
     def interrupt_trial(self, trial_id: str, reason: str) -> None:

@@ -90,6 +90,12 @@ def _names(value: Any) -> list[str]:
     return [_name(v) for v in value]
 
 
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not _encodable(value):
+        raise Wrong("a list of names, in text that can be encoded")
+    return [_text(v) for v in value]
+
+
 def _space(value: Any) -> Any:
     try:
         space = space_of(_mapping(value))
@@ -129,6 +135,7 @@ _RESULT: dict[str, Check] = {
     "message": _or_none(_text),
     "executions": _executions,
     "hyperparameters": _or_none(_space),
+    "asked": _or_none(_texts),
 }
 METHODS: Mapping[str, Mapping[str, Check]] = {
     "position": {},

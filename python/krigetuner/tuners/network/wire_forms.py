@@ -13,7 +13,7 @@ from krigetuner.tuners.search_space import _config
 
 def space_data(hyperparameters: HyperParameters) -> dict[str, Any]:
     """A space with its values; a default that nobody chose stays one."""
-    return {"space": [_config(p) for p in hyperparameters.space], "values": dict(hyperparameters.values)}
+    return {"space": [_config(p) for p in hyperparameters.space], "values": dict(hyperparameters._values)}
 
 
 def space_of(data: Mapping[str, Any]) -> HyperParameters:

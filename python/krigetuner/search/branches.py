@@ -1,0 +1,164 @@
+"""Conditions that nobody declared: which parameters a trial's code asks for, learned from what others asked for.
+
+Code may ask for a parameter under a plain `if` that looks at another one, its gate. The space knows nothing of that;
+the trials tell what they asked for. A gate has a parameter asked for with some of its values and not with others: any
+values where they are categories; where they are numbers, all above the others or all below. Of the gates that agree
+with all trials the one that says most is taken: n trials have 2^n ways to ask or not, and a gate allows 2^k of them
+when it had k different values, or 2 k when these are numbers; the difference of the logarithms is its evidence in bits.
+
+What was learned is a guess about combinations that were never tried. A wrong one costs a trial in which a value is the
+default, since the code asks for it after all; that ends the guess. It never ends a search too early, because every
+combination of what is believed to be asked for is tried before.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import log2
+
+from krigetuner.space.conditions import Parent
+from krigetuner.space.parameter import HyperParameter
+from krigetuner.space.space import Space
+from krigetuner.trial.history import History, Observation, Value
+
+LARGEST = 32
+"""Parameters with more values are no gates."""
+
+EVIDENCE = 1.0
+"""Least evidence, in bits."""
+
+
+@dataclass
+class Gate:
+    """What trials say of a parameter that another one may depend on.
+
+    Attributes:
+        parameter: the gate.
+        trials: how many of them looked at the gate.
+        with_it, without: its values in trials that asked for the other parameter, and in those that did not.
+        refuted: whether a trial asked for the other parameter without having looked at the gate.
+    """
+
+    parameter: HyperParameter
+    trials: int = 0
+    with_it: set[Value] = field(default_factory=set)
+    without: set[Value] = field(default_factory=set)
+    refuted: bool = False
+
+    def note(self, values: Mapping[str, Value], unasked: tuple[str, ...], asked: bool) -> None:
+        """Takes in a trial that had the other parameter, and asked for it or not."""
+        name = self.parameter.name
+        if name in values and name not in unasked:
+            self.trials += 1
+            (self.with_it if asked else self.without).add(values[name])
+        elif asked:
+            self.refuted = True
+
+    def evidence(self) -> float:
+        """In bits; less than 0 where the gate does not agree with the trials, or says nothing."""
+        if self.refuted or not self.with_it or not self.without or self.with_it & self.without:
+            return -1.0
+        k = len(self.with_it) + len(self.without)
+        if self.parameter.categorical or self.parameter.count == 2:
+            return self.trials - float(k)
+        if not self.opening():
+            return -1.0
+        return self.trials - log2(2 * k)
+
+    def opening(self) -> list[Value]:
+        """The values with which the other parameter is asked for, as far as is known; none where numbers disagree."""
+        values = [self.parameter.value_at(i) for i in range(self.parameter.count or 0)]
+        if self.parameter.categorical:
+            return [v for v in values if v not in self.without]
+        place = {value: i for i, value in enumerate(values)}
+        there, away = [place[v] for v in self.with_it], [place[v] for v in self.without]
+        if max(away) < min(there):
+            return values[max(away) + 1 :]
+        return values[: min(away)] if min(away) > max(there) else []
+
+
+class Branches:
+    """The space with the conditions that the trials let guess; a cache of a pure function of (space, history)."""
+
+    def __init__(self) -> None:
+        self._begin(None)
+
+    def _begin(self, space: Space | None) -> None:
+        """Forgets all trials."""
+        self._space = space
+        self._chunks: tuple[tuple[Observation, ...], ...] = ()
+        self._known: dict[int, Observation] = {}
+        self._gates: dict[str, list[Gate]] = {}
+        self._guessed: dict[str, tuple[str, tuple[Value, ...]]] = {}
+        self._made: Space | None = None
+
+    def space(self, space: Space, history: History) -> Space:
+        """The space as the trials of the history show it; the same object while that stays the same."""
+        if space is not self._space or len(history) < len(self._known) or not self._learn(history):
+            self._begin(space)
+            self._learn(history)
+        return self._made or space
+
+    def _learn(self, history: History) -> bool:
+        """Takes in what is new; False when a trial is not what it was."""
+        known, before = self._chunks, len(self._known)
+        for number, chunk in enumerate(history.chunks):
+            if number < len(known) and known[number] is chunk:
+                continue
+            for o in chunk:
+                had = self._known.get(o.number)
+                if had is not None and had is not o and (had.values, had.unasked) != (o.values, o.unasked):
+                    return False
+                if had is None and o.phase == "completed" and o.unasked is not None:
+                    self._take(o)
+        self._chunks = history.chunks
+        if len(self._known) > before and self._gates:
+            self._guess()
+        return True
+
+    def _take(self, o: Observation) -> None:
+        """Takes one trial in."""
+        for name in o.unasked or ():
+            if name not in self._gates:
+                self._gates[name] = self._possible_gates(name)
+                for earlier in self._known.values():
+                    self._note(name, earlier)
+        self._known[o.number] = o
+        for name in self._gates:
+            self._note(name, o)
+
+    def _possible_gates(self, name: str) -> list[Gate]:
+        """The parameters that were there before this one, the last of them first."""
+        names = [p.name for p in self._space.parameters] if self._space else []
+        if names.count(name) > 1:
+            return []
+        earlier = self._space.parameters[: names.index(name)] if self._space else ()
+        fit = [p for p in earlier if p.count and 1 < p.count <= LARGEST and names.count(p.name) == 1]
+        return [Gate(p) for p in reversed(fit)]
+
+    def _note(self, name: str, o: Observation) -> None:
+        if name in o.values:
+            unasked = o.unasked or ()
+            for gate in self._gates[name]:
+                gate.note(o.values, unasked, name not in unasked)
+
+    def _guess(self) -> None:
+        """Makes the space of what is known by now."""
+        guessed = {}
+        for name, gates in self._gates.items():
+            best = max(gates, key=Gate.evidence, default=None)
+            if best is not None and best.evidence() >= EVIDENCE:
+                guessed[name] = best.parameter.name, tuple(best.opening())
+        if guessed != self._guessed and self._space is not None:
+            self._guessed = guessed
+            made = [_under(p, *guessed[p.name]) if p.name in guessed else p for p in self._space.parameters]
+            self._made = Space(made) if guessed else None
+
+
+def _under(parameter: HyperParameter, gate: str, values: tuple[Value, ...]) -> HyperParameter:
+    """A parameter with one more condition."""
+    twin = copy.copy(parameter)
+    twin.conditions = [*parameter.conditions, Parent(gate, list(values))]
+    return twin

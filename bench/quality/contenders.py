@@ -34,12 +34,12 @@ class Source:
     Attributes:
         modules: that must be importable; they are imported when the contender is made.
         distribution: whose version is printed.
-        make: takes the task, a seed and the batch size.
+        make: takes the task, a seed, the batch size and how many trials there will be.
     """
 
     modules: tuple[str, ...]
     distribution: str
-    make: Callable[[Task, int, int], Contender]
+    make: Callable[[Task, int, int, int], Contender]
 
     @property
     def absent(self) -> list[str]:
@@ -92,24 +92,27 @@ class Krige:
         self._oracle.end_trial(ticket)
 
 
-def _peer(name: str, **options: Any) -> Callable[[Task, int, int], Contender]:
+def _peer(name: str, **options: Any) -> Callable[[Task, int, int, int], Contender]:
     """A class of bench/quality/peers.py, looked up when it is needed."""
 
-    def make(task: Task, seed: int, batch: int) -> Contender:
+    def make(task: Task, seed: int, batch: int, trials: int) -> Contender:
         from bench.quality import peers
 
-        contender: Contender = getattr(peers, name)(task, seed, batch, **options)
+        contender: Contender = getattr(peers, name)(task, seed, batch, trials, **options)
         return contender
 
     return make
 
 
 CONTENDERS = {
-    "krigetuner": Source(("krigetuner",), "krigetuner", lambda t, s, _: Krige(t, s, "BayesianOptimizationOracle")),
-    "random": Source(("krigetuner",), "krigetuner", lambda t, s, _: Krige(t, s, "RandomSearchOracle")),
+    "krigetuner": Source(("krigetuner",), "krigetuner", lambda t, s, *_: Krige(t, s, "BayesianOptimizationOracle")),
+    "random": Source(("krigetuner",), "krigetuner", lambda t, s, *_: Krige(t, s, "RandomSearchOracle")),
     "optuna-tpe": Source(("optuna",), "optuna", _peer("Optuna", sampler="tpe")),
     "optuna-gp": Source(("optuna", "torch"), "optuna", _peer("Optuna", sampler="gp")),
     "kerastuner": Source(("keras_tuner",), "keras-tuner", _peer("KerasTuner")),
     "skopt": Source(("skopt",), "scikit-optimize", _peer("ScikitOptimize")),
     "botorch": Source(("botorch",), "botorch", _peer("BoTorch")),
+    "smac": Source(("smac",), "smac", _peer("Smac", facade="HyperparameterOptimizationFacade")),
+    "smac-gp": Source(("smac",), "smac", _peer("Smac", facade="BlackBoxFacade")),
+    "hebo": Source(("hebo",), "HEBO", _peer("Hebo")),
 }

@@ -1,6 +1,7 @@
 """The peers, each with its library's defaults; a library is imported by the class that wants it.
 
-Conditions are told to the libraries that know them (Optuna, KerasTuner); the others search all hyperparameters at once.
+Conditions are told to the libraries that know them (Optuna, KerasTuner, SMAC); the others search all hyperparameters at
+once.
 A trial that diverged or failed is told as the library documents it; where it has no word for it, as the worst so far.
 """
 
@@ -11,6 +12,7 @@ import math
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,7 @@ def finite(losses: Sequence[float]) -> list[float]:
 class Optuna:
     """A study in memory with one of Optuna's samplers; told NaN as a failed trial."""
 
-    def __init__(self, task: Task, seed: int, batch: int, sampler: str) -> None:
+    def __init__(self, task: Task, seed: int, batch: int, trials: int, sampler: str) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -77,7 +79,7 @@ class Optuna:
 class KerasTuner:
     """KerasTuner's BayesianOptimizationOracle; told as INVALID whatever is not finite."""
 
-    def __init__(self, task: Task, seed: int, batch: int) -> None:
+    def __init__(self, task: Task, seed: int, batch: int, trials: int) -> None:
         import keras_tuner
 
         # every trial that fails is logged
@@ -117,7 +119,7 @@ class KerasTuner:
 class ScikitOptimize:
     """scikit-optimize's Optimizer; with a batch the open trials are believed to give the least so far ("cl_min")."""
 
-    def __init__(self, task: Task, seed: int, batch: int) -> None:
+    def __init__(self, task: Task, seed: int, batch: int, trials: int) -> None:
         from skopt import Optimizer
         from skopt.space import Categorical, Integer, Real
 
@@ -172,7 +174,7 @@ class Box:
 class BoTorch:
     """SingleTaskGP with its defaults and qLogEI under the open trials; the start is a Sobol sequence."""
 
-    def __init__(self, task: Task, seed: int, batch: int) -> None:
+    def __init__(self, task: Task, seed: int, batch: int, trials: int) -> None:
         import torch
 
         torch.set_num_threads(1)
@@ -221,3 +223,100 @@ class BoTorch:
         bounds = torch.tensor([[0.0], [1.0]], dtype=torch.double).expand(2, self._box.dimensions)
         found, _ = optimize_acqf(acquisition, bounds=bounds, q=1, num_restarts=4, raw_samples=128)
         return np.asarray(found[0].detach().numpy(), dtype=np.float64)
+
+
+class Smac:
+    """SMAC's facade for hyperparameters (random forest) or for black boxes (Gaussian process), asked and told.
+
+    Every trial counts once ("deterministic"). The length of the start follows from the number of trials.
+    """
+
+    def __init__(self, task: Task, seed: int, batch: int, trials: int, facade: str) -> None:
+        import smac
+        from ConfigSpace import Categorical, ConfigurationSpace, Float, InCondition, Integer
+
+        warnings.filterwarnings("ignore", module="s(mac|klearn)|numpy")
+        space = ConfigurationSpace(seed=seed)
+        self._parameters = {p.name: p for p in parameters(task)}
+        for p in self._parameters.values():
+            if hasattr(p, "min_value"):
+                kind = Integer if p.integer else Float
+                space.add(kind(p.name, (p.min_value, p.max_value), log=p.sampling == "log"))
+            else:
+                space.add(Categorical(p.name, list(range(len(p.values)))))
+            for condition in p.conditions:
+                places = [self._parameters[condition.name].values.index(v) for v in condition.values]
+                space.add(InCondition(space[p.name], space[condition.name], places))
+        self._directory = tempfile.TemporaryDirectory()
+        scenario = smac.Scenario(
+            space, n_trials=trials, deterministic=True, seed=seed, output_directory=Path(self._directory.name)
+        )
+        # logging_level=False: its own setting of the logs stays away
+        self._facade = getattr(smac, facade)(scenario, _never, overwrite=True, logging_level=False)
+        self._space, self._rng = Space(list(self._parameters.values())), np.random.default_rng(seed)
+        self._losses = list[float]()
+
+    def ask(self) -> tuple[Any, Values]:
+        try:
+            ticket = self._facade.ask()
+        except StopIteration:
+            # it found configurations that were tried only, and stops
+            return None, self._space.decode(self._space.sample(self._rng.random((1, self._space.dimensions)))[0])
+        found = {name: v.item() if isinstance(v, np.generic) else v for name, v in ticket.config.items()}
+        for name, value in found.items():
+            if not hasattr(self._parameters[name], "min_value"):
+                found[name] = self._parameters[name].values[value]
+        return ticket, found
+
+    def tell(self, ticket: Any, loss: float) -> None:
+        from smac.runhistory.dataclasses import TrialValue
+
+        self._losses.append(loss)
+        if ticket is not None:
+            self._facade.tell(ticket, TrialValue(cost=finite(self._losses)[-1]), save=False)
+
+
+def _never(config: Any, seed: int = 0) -> float:
+    """What SMAC would call if it ran the trials itself."""
+    raise RuntimeError(f"expected to be asked only, was called for {config} and seed {seed}")
+
+
+class Hebo:
+    """HEBO's optimizer; it leaves out by itself what is not finite."""
+
+    def __init__(self, task: Task, seed: int, batch: int, trials: int) -> None:
+        import torch
+        from hebo.design_space.design_space import DesignSpace
+        from hebo.optimizers.hebo import HEBO
+
+        torch.set_num_threads(1)
+        torch.manual_seed(seed)
+        # the evolution and the choice from the front draw from numpy's global generator
+        np.random.seed(seed)  # noqa: NPY002
+        warnings.simplefilter("ignore")
+        self._parameters, described = parameters(task), []
+        for p in self._parameters:
+            if hasattr(p, "min_value"):
+                kind = {"linear": ("num", "int"), "log": ("pow", "pow_int")}[p.sampling][p.integer]
+                described.append({"name": p.name, "type": kind, "lb": p.min_value, "ub": p.max_value})
+            else:
+                described.append({"name": p.name, "type": "cat", "categories": list(range(len(p.values)))})
+        self._optimizer = HEBO(DesignSpace().parse(described), scramble_seed=seed)
+        self._batch, self._open = batch, list[Any]()
+
+    def ask(self) -> tuple[Any, Values]:
+        if not self._open:
+            rows = self._optimizer.suggest(n_suggestions=self._batch)
+            self._open = [rows.iloc[[i]] for i in range(len(rows))]
+        row = self._open.pop(0)
+        values: dict[str, Any] = {}
+        for p in self._parameters:
+            value = row[p.name].iloc[0]
+            if not hasattr(p, "min_value"):
+                values[p.name] = p.values[int(value)]
+            else:
+                values[p.name] = int(value) if p.integer else float(value)
+        return row, values
+
+    def tell(self, ticket: Any, loss: float) -> None:
+        self._optimizer.observe(ticket, np.array([[loss]]))

@@ -85,7 +85,7 @@ def play(job: Job) -> Run:
     noise[np.random.default_rng([seed, 2]).random(job.trials) < task.failures] = math.nan
     told, true, cpu = list[float](), list[float](), 0.0
     with without(job.without):
-        contender = source.make(task, seed, job.batch)
+        contender = source.make(task, seed, job.batch, job.trials)
         while len(true) < job.trials:
             begin = time.process_time()
             asked = [contender.ask() for _ in range(min(job.batch, job.trials - len(true)))]

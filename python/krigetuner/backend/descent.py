@@ -94,7 +94,7 @@ class _Descent:
             if not len(k):
                 break
             r = rows[k]
-            trial = np.clip(self.x[r] + step[k, None] * move[k], self.lower[r], self.upper[r])
+            trial = np.minimum(np.maximum(self.x[r] + step[k, None] * move[k], self.lower[r]), self.upper[r])
             value, slope = self.function(trial)
             finite = np.isfinite(value)
             expected = np.einsum("ki,ki->k", self.slope[r], trial - self.x[r])
@@ -103,14 +103,15 @@ class _Descent:
             bend = np.where(finite, 2.0 * (np.where(finite, value, 0.0) - self.value[r] - expected), np.inf)
             least = np.abs(expected)
             shrink = np.divide(least, bend, out=np.full(len(k), 0.5), where=bend > least)
-            step[k] *= np.clip(shrink, 0.1, 0.5)
+            step[k] *= np.minimum(np.maximum(shrink, 0.1), 0.5)
         return at, f, g, good
 
     def advance(self, rows: Rows, at: Array, f: Array, g: Array, good: npt.NDArray[np.bool_]) -> None:
         """Takes the steps that were found; a start that found none forgets its curvature, and ends the second time."""
         lost = rows[~good]
-        self.alive[lost[self.fresh[lost]]] = False
-        self.h[lost], self.fresh[lost] = np.eye(self.x.shape[1]), True
+        if len(lost):
+            self.alive[lost[self.fresh[lost]]] = False
+            self.h[lost], self.fresh[lost] = np.eye(self.x.shape[1]), True
         k = np.flatnonzero(good)
         r = rows[k]
         moved, change = at[k] - self.x[r], g[k] - self.slope[r]
@@ -130,5 +131,5 @@ class _Descent:
         self.fresh[r] = False
         hy = np.einsum("kij,kj->ki", self.h[r], change)
         weight = (1.0 + np.einsum("ki,ki->k", change, hy) / curvature) / curvature
-        cross = np.einsum("ki,kj->kij", hy, s) / curvature[:, None, None]
-        self.h[r] += weight[:, None, None] * np.einsum("ki,kj->kij", s, s) - cross - cross.transpose(0, 2, 1)
+        cross = hy[:, :, None] * s[:, None, :] / curvature[:, None, None]
+        self.h[r] += weight[:, None, None] * (s[:, :, None] * s[:, None, :]) - cross - cross.transpose(0, 2, 1)

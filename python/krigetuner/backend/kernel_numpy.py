@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -113,6 +114,22 @@ class Pairs:
     def __init__(self, x: Array, hyper: KernelHyper) -> None:
         self.x, self.hyper = x, hyper
         self.kept = [(r, s.copy()) for r, s in self._made()] if x.size * (len(x) + 1) // 2 <= KEPT else None
+
+    @cached_property
+    def share(self) -> Array:
+        """(n, n) how often each entry counts in a sum over all pairs, each once, with half of every diagonal entry."""
+        return np.asarray(np.tri(len(self.x)) - 0.5 * np.eye(len(self.x)))
+
+    def both(self, family: str, weights: Array) -> tuple[Array, Array]:
+        """The lower triangles (n, n) of correlation and slope; what is above is finite."""
+        n = len(self.x)
+        if self.kept is not None and len(self.kept) == 1:
+            return both(family, squared_distances(self.kept[0][1], weights))
+        kernel, steepness = np.zeros((n, n)), np.zeros((n, n))
+        for rows, squares in self.blocks():
+            part = rows, slice(0, rows.stop)
+            kernel[part], steepness[part] = both(family, squared_distances(squares, weights))
+        return kernel, steepness
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """Rows, and their squared differences (d, rows, up to the last of these rows) with those before and within."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -170,7 +171,9 @@ class NumpyBackend:
     ) -> tuple[Array, Array]:
         """The most probable theta (b, p + 1) from each start, and its log posterior density (b,)."""
         checks.array("starts", starts, ("b", x.shape[1] + 2))
-        return maxima.most_likely(_likelihoods, x, y, noise, categorical, family, prior, starts, effort)
+        pairs = kernels.Pairs(x, maxima.unpack(starts[0], categorical, family)[0]) if len(starts) else None
+        likelihoods = partial(_likelihoods, pairs=pairs)
+        return maxima.most_likely(likelihoods, x, y, noise, categorical, family, prior, starts, effort)
 
     @single_threaded
     def ascend(
@@ -240,12 +243,13 @@ def _fitted(x: Array, lower: Array, y: Array, hyper: KernelHyper, jitter: float)
 # --- the model ----------------------------------------------------------------------------------------------------
 
 
-def _likelihoods(x: Array, y: Array, noise: Array, hypers: Sequence[KernelHyper]) -> Likelihood:
-    """The verb without its checks."""
+def _likelihoods(
+    x: Array, y: Array, noise: Array, hypers: Sequence[KernelHyper], pairs: kernels.Pairs | None = None
+) -> Likelihood:
+    """The verb without its checks; pairs of these rows may be at hand."""
     value = np.full(len(hypers), -np.inf)
     gradient = np.zeros((len(hypers), x.shape[1] + 1))
     noise_gradient = np.zeros_like(noise)
-    pairs = None
     for i, hyper in enumerate(hypers):
         if pairs is None or not np.array_equal(hyper.categorical, pairs.hyper.categorical):
             pairs = kernels.Pairs(x, hyper)
@@ -260,10 +264,7 @@ def _likelihood(
     from scipy.linalg.lapack import dpotri, dpotrs
 
     n, scale = len(y), kernels.inverse_squares(hyper)
-    kernel, steepness = np.zeros((n, n)), np.zeros((n, n))
-    for rows, squares in pairs.blocks():
-        part = rows, slice(0, rows.stop)
-        kernel[part], steepness[part] = kernels.both(hyper.family, kernels.squared_distances(squares, scale))
+    kernel, steepness = pairs.both(hyper.family, scale)
     kernel *= hyper.variance
     matrix = kernel.copy()
     matrix.flat[:: n + 1] += noise
@@ -275,8 +276,9 @@ def _likelihood(
     inverse = dpotri(lower.T, lower=0, overwrite_c=1)[0].T
     by_noise[:] = 0.5 * (alpha**2 - inverse.diagonal())
     # twice the derivative with respect to each entry of K; off the diagonal an entry stands for two
-    once = np.tril(np.outer(alpha, alpha) - inverse)
-    once.flat[:: n + 1] *= 0.5
+    once = alpha[:, None] * alpha
+    once -= inverse
+    once *= pairs.share
     gradient[-1] = np.vdot(once, kernel)
     once *= steepness
     for rows, squares in pairs.blocks():

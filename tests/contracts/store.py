@@ -111,13 +111,16 @@ class Scribe:
         how = draw(st.integers(0, 4))
         (self.ended if how in (0, 1) else self.waiting).append(number)
         time, values, attempt = draw(TIME), draw(st.none() | VALUES), self.attempts[number]
+        unasked = draw(st.none() | st.lists(NAMES, max_size=2).map(tuple))
         if how == 0:
             executions = tuple(draw(st.lists(st.tuples(METRICS, STEP), max_size=2)))
             score = draw(st.floats(allow_nan=False))
             variance = draw(st.none() | st.floats(0, 1e300))
-            return e.TrialFinished(number, executions, draw(METRICS), draw(STEP), score, variance, time, values)
+            return e.TrialFinished(
+                number, executions, draw(METRICS), draw(STEP), score, variance, time, values, unasked
+            )
         if how in (1, 2):
-            return e.TrialFailed(number, attempt, "invalid", draw(TEXT), how == 1, time, values)
+            return e.TrialFailed(number, attempt, "invalid", draw(TEXT), how == 1, time, values, unasked)
         if how == 3:
             return e.TrialInterrupted(number, attempt, draw(TEXT), time, values)
         return e.TrialRequeued(number, draw(TEXT), time)

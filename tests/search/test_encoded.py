@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from krigetuner.search.encoded import EncodedHistory, Seen
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
-from krigetuner.trial.history import CHUNK, History, Observation, Origin
+from krigetuner.trial.history import CHUNK, History, Observation, Origin, Value
 
 
 def mixed() -> Space:
@@ -46,7 +46,8 @@ def test_reading_step_by_step_is_reading_at_once(seed: int) -> None:
             failed = rng.random() < 0.2
             loss, variance = (None, None) if failed else (float(rng.standard_normal()), float(rng.random()))
             phase = "failed" if failed else "completed"
-            changed.append(Observation(o.number, values, phase, loss, variance, o.origin))
+            unasked = (None, ("n",), ("x", "kind"))[int(rng.integers(3))]
+            changed.append(Observation(o.number, values, phase, loss, variance, o.origin, unasked=unasked))
         history = history.updated(changed)
         if rng.random() < 0.2:
             assert same(encoded.read(space, history), EncodedHistory().read(space, History(history)))
@@ -67,3 +68,22 @@ def test_an_empty_history_has_no_rows() -> None:
     assert seen.x.shape == (0, 3)
     assert seen.running.shape == (0, 3)
     assert not seen.taken
+
+
+def test_rows_that_agree_in_what_a_trial_asked_for_are_taken() -> None:
+    space, done = mixed(), {"x": 0.25, "n": 7, "kind": "b"}
+    history = History([Observation(0, done, "completed", 1.0, None, Origin("random"), unasked=("n",))])
+    taken = EncodedHistory().read(space, history).taken
+
+    def holds(**values: Value) -> bool:
+        return space.row_keys(space.encode({**done, **values})[None])[0] in taken
+
+    assert holds()
+    assert holds(n=400)
+    assert not holds(kind="a")
+    assert not holds(x=0.26, n=400)
+    taken.add(space.row_keys(space.encode({**done, "x": 0.5})[None])[0])
+    assert holds(x=0.5)
+    assert not holds(x=0.5, n=400)
+    assert list(taken) == list(set(taken))
+    assert len(taken) == 2

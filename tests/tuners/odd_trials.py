@@ -33,7 +33,10 @@ class Branches(BaseTuner):
 def story(tuner: BaseTuner) -> list[Any]:
     """All that was recorded of the trials, and the space."""
     records = tuner.oracle._ledger.state.trials.values()
-    told = [(r.trial_id, r.values, r.status, r.score, r.best_step, r.metrics, r.executions, r.attempt) for r in records]
+    told = [
+        (r.trial_id, r.values, r.status, r.score, r.best_step, r.metrics, r.executions, r.attempt, r.unasked)
+        for r in records
+    ]
     return [told, tuner.history().to_dict("records"), tuner.oracle.get_space().get_config()]
 
 

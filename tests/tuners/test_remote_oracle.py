@@ -17,6 +17,7 @@ from krigetuner.errors import TrialTaken
 from krigetuner.run.network.role import Role
 from krigetuner.run.network.wire import Server
 from krigetuner.run.progress import Progress, Shown
+from krigetuner.space.asks import BUILD
 from krigetuner.tuners.network.chief import Service, serve
 from krigetuner.tuners.network.remote_oracle import follow_chief
 
@@ -78,7 +79,7 @@ def run(oracle: Any, worker: str, loss: float) -> Any:
         for step in range(2):
             oracle.report(trial.trial_id, step, {"loss": loss - step, "other": math.inf})
         oracle.update_trial(trial.trial_id, {"loss": loss}, step=1)
-        trial.status = "COMPLETED"
+        trial.status, trial.asked = "COMPLETED", (BUILD, "x")
         oracle.end_trial(trial)
     return trial
 
@@ -100,6 +101,7 @@ def test_what_one_worker_does_the_others_know(pair: Pair) -> None:
         assert oracle.get_best_trials(1)[0].trial_id == "1"
         assert (oracle.remaining_trials(), oracle.seed, oracle.ongoing_trials) == (3, 11, {})
         assert [p.name for p in oracle.get_space().space] == ["x", "kind"]
+        assert [r.unasked for r in oracle._ledger.state.trials.values()] == [("kind",), ("kind",)]
     for worker in (first, second):
         assert worker.results().equals(pair.chief.results())
         assert worker.history().equals(pair.chief.history())

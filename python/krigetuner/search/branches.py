@@ -26,7 +26,7 @@ from krigetuner.trial.history import History, Observation, Value
 LARGEST = 32
 """Parameters with more values are no gates."""
 
-EVIDENCE = 1.0
+EVIDENCE = 2.0
 """Least evidence, in bits."""
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+BUILD = "tuner/build"
+"""Stands among the names where code has called a hypermodel's `build`."""
+
 
 class Asks:
     """The names whose values code has asked for, in the order in which it first did.
@@ -25,7 +28,7 @@ class Asks:
     @property
     def names(self) -> tuple[str, ...] | None:
         """The names; None where they are not known: code that asked for none may have its values from elsewhere."""
-        return None if self._everything else tuple(self._names) or None
+        return None if self._everything or not self._names.keys() - {BUILD} else tuple(self._names)
 
     def copy(self) -> Asks:
         """Other notes that begin with the same names."""

@@ -9,6 +9,7 @@ from inspect import getattr_static, isfunction
 from typing import Any
 
 from krigetuner.errors import FatalValueError
+from krigetuner.space.asks import BUILD
 from krigetuner.space.recorder import HyperParameters
 
 _BUILDING: ContextVar[tuple[int, ...]] = ContextVar("building", default=())
@@ -58,6 +59,8 @@ class HyperModel:
 
     def _build(self, hp: HyperParameters, *args: Any, **kwargs: Any) -> Any:
         """`build` itself."""
+        if isinstance(hp, HyperParameters):
+            hp._note(BUILD)
         token = _BUILDING.set((*_BUILDING.get(), id(self)))
         try:
             return self.build(hp, *args, **kwargs)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from krigetuner.run.messages import Execution
 from krigetuner.search.randomness import generator
+from krigetuner.space.asks import BUILD
 from krigetuner.store.artifacts import trial_directory
+from krigetuner.trial.budget import CONTROL
 from krigetuner.trial.history import Origin
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialStatus
@@ -98,6 +100,23 @@ class OracleInternals:
     def _record_values(self, trial: Trial) -> None:
         """Notes a trial's values as tried."""
         self._remember(trial.trial_id, trial.hyperparameters.values)
+
+    def _unasked(self, trial: Trial, values: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """The names in a trial's values that its code never asked for; None where that is not known.
+
+        Of a name that no trial has asked for nothing is concluded either, unless the code called `build`: its value may
+        reach the training in another way.
+        """
+        if trial.asked is None:
+            return None
+        names = tuple(name for name in values if name not in trial.asked and name not in CONTROL)
+        if BUILD in trial.asked:
+            return names
+        others = self._ledger.state.trials.values()
+        asked = (
+            any(r.unasked is not None and n in r.values and n not in r.unasked for r in reversed(others)) for n in names
+        )
+        return names if all(asked) else None
 
     def _adopt(self, trial: Trial, tuner_id: str) -> None:
         """Records a trial that an overridden `create_trial` made by itself as begun by a tuner."""

@@ -271,12 +271,12 @@ class Oracle(OracleStudy):
         if trial.status == TrialStatus.COMPLETED:
             final, step, score = scoring.final_metrics(trial), int(trial.best_step or 0), float(trial.score or 0.0)
             executions = trial.executions or [Execution(final, step)]
-            unasked = trial._unasked(values or before)
+            unasked = self._unasked(trial, values or before)
             self._ledger.finished(number, executions, final, step, score, trial.variance, values, unasked)
         else:
             kind: FailureKind = "invalid" if trial.status == TrialStatus.INVALID else "failed"
             again = policy.after_failure(kind, record.failures, self.max_retries_per_trial) == "requeue"
-            unasked = trial._unasked(values or before) if kind == "failed" else None  # meant to be so
+            unasked = self._unasked(trial, values or before) if kind == "failed" else None  # meant to be so
             self._ledger.failed(number, kind, trial.message or "", again, values, unasked)
             trial.status = record.status
         self._note_best(trial)

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from krigetuner.protos import conversion
 from krigetuner.run.messages import Execution
 from krigetuner.space.recorder import HyperParameters
-from krigetuner.trial.budget import CONTROL
 from krigetuner.trial.metrics import MetricsTracker
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialRecord, TrialStatus
@@ -94,12 +93,6 @@ class Trial(Stateful):
         """Takes down what the trial's code has asked for, as far as that was watched."""
         asks = self._hyperparameters._asks if isinstance(self._hyperparameters, HyperParameters) else None
         self.asked = None if asks is None else asks.names
-
-    def _unasked(self, values: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """The names in the trial's values that its code never asked for; None where that is not known."""
-        if self.asked is None:
-            return None
-        return tuple(name for name in values if name not in self.asked and name not in CONTROL)
 
     def begin(self, attempt: int) -> None:
         """Makes the trial a running one, without the results of earlier attempts."""

@@ -159,7 +159,7 @@ def database_of_a_newer_version(path: Path) -> None:
         connection.commit()
     before = (path / "project" / "study.sqlite").read_bytes()
     with pytest.raises(
-        StoreError, match=r"version 1 or earlier, got version 99; .*upgrade to go on with it, or use ano"
+        StoreError, match=r"version 2 or earlier, got version 99; .*upgrade to go on with it, or use ano"
     ):
         oracle()._set_project_dir(path, "project")
     assert (path / "project" / "study.sqlite").read_bytes() == before

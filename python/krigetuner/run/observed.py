@@ -76,6 +76,7 @@ class Observed:
         self._seen = 0
         self._present: set[int] = set()
         self._initial: Sequence[str] | None = None
+        self._names: Collection[str] = CONTROL
         self._history = History((), 0)
         self.placement = Placement()
 
@@ -94,13 +95,12 @@ class Observed:
         count = len(state.trials)
         if space is not self._space or state.initial is not self._initial:
             self._space, self._seen, self._present, self._history = space, 0, set(), History((), 0)
-            self._initial = state.initial
+            self._initial, self._names = state.initial, CONTROL.union(p.name for p in space.parameters)
         if not self._stale and self._seen == count:
             return self._history
-        direction, names = state.objective.get("direction"), {p.name for p in space.parameters} | CONTROL
-        changed = []
+        direction, changed = state.objective.get("direction"), []
         for number in sorted(self._stale.union(range(self._seen, count))):
-            observation = _observe(state.trials[number], space, direction, names, self._initial)
+            observation = _observe(state.trials[number], space, direction, self._names, self._initial)
             if observation is not None:
                 changed.append(observation)
             elif number in self._present:  # its values left the space: begin again without it
@@ -130,20 +130,25 @@ def _observe(
         loss = loss_of(record.score, direction)
         phase = "failed" if loss is None else phase  # only a user's own scoring completes such a trial
     assumed = tuple(name for name in values if name not in record.values)
-    unasked = _unasked(record, values, names, initial)
+    unasked = _unasked(record, values, assumed, names, initial)
     about = (record.variance, record.origin, record.trial_id, assumed, unasked)
     return Observation(record.number, values, phase, loss, *about)
 
 
 def _unasked(
-    record: TrialRecord, values: Mapping[str, Any], names: Collection[str], initial: Collection[str] | None
+    record: TrialRecord,
+    values: Mapping[str, Any],
+    assumed: Collection[str],
+    names: Collection[str],
+    initial: Collection[str] | None,
 ) -> tuple[str, ...] | None:
     """Which of a trial's values its code did not ask for; None where that is not known.
 
     What became known only after it, by other trials, it has not asked for; what the code defines before the first trial
     it may ask for by now. A trial that asked for something outside of the space says nothing about others.
     """
-    if record.unasked is None or any(n not in names and n not in record.unasked for n in record.values):
+    unasked = record.unasked
+    if unasked is None or any(n not in names and n not in unasked for n in record.values):
         return None
-    later = () if initial is None else (n for n in values if n not in record.values and n not in initial)
-    return tuple(n for n in values if n in record.unasked) + tuple(later)
+    later = [] if initial is None or not assumed else [n for n in assumed if n not in initial]
+    return (*(n for n in values if n in unasked), *later) if unasked or later else ()

@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from math import log2
 
 from krigetuner.space.conditions import Parent
@@ -105,13 +106,18 @@ class Branches:
         """Takes in what is new; False when a trial is not what it was."""
         known, before = self._chunks, len(self._known)
         for number, chunk in enumerate(history.chunks):
-            if number < len(known) and known[number] is chunk:
+            was = known[number] if number < len(known) else ()
+            if was is chunk:
                 continue
-            for o in chunk:
-                had = self._known.get(o.number)
-                if had is not None and had is not o and (had.values, had.unasked) != (o.values, o.unasked):
+            for had, o in zip_longest(was, chunk):
+                if o is had:
+                    continue
+                if o is None or (had is not None and had.number != o.number):
                     return False
-                if had is None and o.phase == "completed" and o.unasked is not None:
+                if o.number in self._known:
+                    if (o.values, o.unasked) != (self._known[o.number].values, self._known[o.number].unasked):
+                        return False
+                elif o.phase == "completed" and o.unasked is not None:
                     self._take(o)
         self._chunks = history.chunks
         if len(self._known) > before and self._gates:

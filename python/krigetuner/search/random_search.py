@@ -49,7 +49,8 @@ class RandomSearch:
             found = self._draw(space, number, chosen)
             if found is None:
                 break
-            chosen[found[0]] = Suggestion(whole.complete(found[1]), Origin(self.name))
+            values = found[1] if space is whole else whole.complete(found[1])
+            chosen[found[0]] = Suggestion(values, Origin(self.name))
         if chosen:
             return list(chosen.values())
         return no_other(space, history)

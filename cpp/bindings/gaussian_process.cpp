@@ -33,7 +33,8 @@ Array kernel(const py::object& a, const py::object& b, const OwnedHyper& hyper,
     const ConstMatrix vb = view(right);
     {
         const py::gil_scoped_release released;
-        if (kind == 0) kernel_matrix(va, vb, hyper.view(), {data, n, m, m});
+        if (kind == 0 && b.is_none()) kernel_symmetric(va, hyper.view(), {data, n, m, m});
+        if (kind == 0 && !b.is_none()) kernel_matrix(va, vb, hyper.view(), {data, n, m, m});
         if (kind == 1) kernel_by_hyper(va, vb, hyper.view(), data);
         if (kind == 2) kernel_by_query(va, vb, hyper.view(), data);
     }

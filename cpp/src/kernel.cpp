@@ -13,6 +13,7 @@ namespace {
 
 constexpr double coordinate_limit = 1e150;  // keeps squared distances finite
 constexpr index_t row_band = 128;           // rows of a triangle that one thread takes at a time
+constexpr index_t mirror_tile = 8;          // rows and columns that are transposed at a time
 
 template <Family family>
 void radial_of(double u, double variance, double& value, double& slope) {
@@ -29,6 +30,18 @@ Radial radial_for(Family family) {
         case Family::matern52: break;
     }
     return radial_of<Family::matern52>;
+}
+
+// columns begin to end above the diagonal := rows begin to end below it
+void mirror(Matrix out, index_t begin, index_t end) {
+    for (index_t top = 0; top < end; top += mirror_tile) {
+        for (index_t left = begin; left < end; left += mirror_tile) {
+            for (index_t i = top; i < std::min(top + mirror_tile, end); ++i) {
+                const index_t last = std::min(left + mirror_tile, end);
+                for (index_t c = std::max(left, i + 1); c < last; ++c) out(i, c) = out(c, i);
+            }
+        }
+    }
 }
 
 // scaled difference at one place; in a categorical one its square is what counts
@@ -101,6 +114,19 @@ void kernel_lower(const Points& x, const Metric& metric, Matrix out) {
                                out);
     };
     parallel_for(bands, fill_band);
+}
+
+void kernel_symmetric(ConstMatrix x, const Hyper& hyper, Matrix out) {
+    const Metric metric(hyper);
+    const Points points(x, metric);
+    // a band is mirrored while it is in the cache; no other band touches what it writes
+    const auto fill_band = [&](index_t band) {
+        const index_t begin = band * row_band;
+        const index_t end = std::min(begin + row_band, points.count);
+        KRIGE_CALL(pair_lower)(view(points), view(metric), begin, end, out);
+        mirror(out, begin, end);
+    };
+    parallel_for((points.count + row_band - 1) / row_band, fill_band);
 }
 
 void kernel_matrix(ConstMatrix a, ConstMatrix b, const Hyper& hyper, Matrix out) {

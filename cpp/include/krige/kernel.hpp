@@ -50,6 +50,9 @@ void kernel_panel(const Points& a, const Points& b, const Metric& metric, const 
 // lower triangle of out (n, n); entries above the diagonal are left unspecified
 void kernel_lower(const Points& x, const Metric& metric, Matrix out);
 
+// out (n, n) of points with themselves, from its lower triangle
+void kernel_symmetric(ConstMatrix x, const Hyper& hyper, Matrix out);
+
 // out (n, m)
 void kernel_matrix(ConstMatrix a, ConstMatrix b, const Hyper& hyper, Matrix out);
 

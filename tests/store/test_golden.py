@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.contracts.store import portrait, same_reports, texts
@@ -11,6 +13,8 @@ from tests.golden.make_study import EVENTS
 from krigetuner.store import events as e
 from krigetuner.store.database import DatabaseStore
 from krigetuner.store.replay import fold
+from krigetuner.store.salvage import _look_at_pages, salvage
+from krigetuner.trial.trial import TrialRecord
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "study-v1.sqlite"
 
@@ -45,3 +49,21 @@ def test_version_1_goes_on(tmp_path: Path) -> None:
     assert (state.closed, state.waiting, sorted(state.running)) == (None, [], [2, 4])
     assert portrait(state) == portrait(fold(store.read()))
     store.close()
+
+
+def test_version_1_can_be_salvaged(tmp_path: Path) -> None:
+    path, told = tmp_path / "study.sqlite", fold(enumerate(EVENTS, 1))
+    shutil.copy(GOLDEN, path)
+    pages: dict[int, TrialRecord] = {}
+    _look_at_pages(path, 1, {}, pages)
+    assert {n: (r.trial_id, r.values, r.unasked) for n, r in pages.items()} == {
+        n: (r.trial_id, r.values, None) for n, r in told.trials.items()
+    }
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("delete from events where kind in ('TrialFinished', 'TrialFailed')")
+        connection.commit()
+    with closing(DatabaseStore(salvage(path).path)) as store:
+        found = store.state().trials
+    assert {n: (r.status, r.score) for n, r in found.items() if n in told.ended} == {
+        n: (told.trials[n].status, told.trials[n].score) for n in told.ended
+    }

@@ -60,7 +60,7 @@ ABLATIONS = {
     "transforms": Ablation("losses scaled and outliers squeezed only", SEARCH, "LEARNED", ("plain",)),
     "log-transform": Ablation("the power transform only", SEARCH, "LEARNED", ("power",)),
     "power-transform": Ablation("the log transform only", SEARCH, "LEARNED", ("log",)),
-    "shrinking": Ablation("lengthscales as fitted, also at stagnation", SEARCH, "SHRINK", 1.0),
+    "shrinking": Ablation("lengthscales as fitted, always", SEARCH, "SHRINK", 1.0),
     "parabola": Ablation("no parabola near the best row", PARABOLA, "TRUST", math.inf),
     "design": Ablation("random rows after the first", SEARCH, "design", _random_after_first),
     "first-guess": Ablation("the design's first row at random", SEARCH, "design", _without_first),
@@ -68,6 +68,7 @@ ABLATIONS = {
     "learned-noise": Ablation("noise held at the prior's mode", PRIORS, "NOISE_SPREAD", 1e-3),
     "local-model": Ablation("all observations in the model", MODEL, "representatives", lambda x, *_: np.arange(len(x))),
     "pending": Ablation("running trials ignored", MODEL, "Surrogate.believing", lambda model, _: model),
+    "hedging": Ablation("lengthscales as fitted, also while others run", SEARCH, "others_run", lambda seen: False),
     "feasibility": Ablation(
         "failed trials count as the worst seen", ACQUISITION, "Acquisition.weighs_feasibility", False
     ),

@@ -42,7 +42,9 @@ ALWAYS = 20
 SHRINK, PATIENCE = 0.4, 6
 """After PATIENCE trials without a gain every second one comes from a model whose lengthscales are SHRINK times as long:
 it believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go on).
-Every second of these is instead the lowest point of a parabola near the best row, where the losses lie on one."""
+Every second of these is instead the lowest point of a parabola near the best row, where the losses lie on one. While
+other trials run, every second suggestion comes from that model too, so that wrong hyperparameters do not make all
+suggestions of one moment wrong."""
 CARE, CAREFUL = 10.0, 6
 """How many times as much the probability of completing counts after each failure in a row, and for how many of them at
 most: a few in a row end a search."""
@@ -133,8 +135,9 @@ class BayesianSearch:
         if self.acquisition.weighs_feasibility and seen.failed.any():
             feasible, failed, seen = self._feasibility(space, seen), seen.x[seen.failed], seen.completed()
         choice = self._choice(space, seen)
-        shrunk = self.acquisition.name == "auto" and bool(number % 2) and stagnates(seen.losses)
-        if shrunk and number % 4 == 1:
+        odd, stuck = self.acquisition.name == "auto" and bool(number % 2), stagnates(seen.losses)
+        shrunk = odd and (stuck or others_run(seen))
+        if odd and stuck and number % 4 == 1:
             row = self._lowest_row(space, choice, seen, feasible, number)
             if row is not None:
                 return row, {"model": "parabola"}
@@ -247,6 +250,11 @@ class BayesianSearch:
 def stagnates(losses: Array) -> bool:
     """Whether none of the last few of the losses (n,) was a gain."""
     return len(losses) > PATIENCE and bool(losses[:-PATIENCE].min() <= losses.min())
+
+
+def others_run(seen: Seen) -> bool:
+    """Whether a suggestion has to do without results that are on their way."""
+    return len(seen.running) > 0
 
 
 def first_guess(space: Space) -> Array:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from math import log2
 
@@ -31,53 +30,59 @@ EVIDENCE = 2.0
 """Least evidence, in bits."""
 
 
-@dataclass
 class Gate:
-    """What trials say of a parameter that another one may depend on.
+    """What trials say of a parameter that another one may depend on; nothing that is said later can make it fit again.
+
+    Args:
+        parameter: the gate.
 
     Attributes:
-        parameter: the gate.
-        trials: how many of them looked at the gate.
-        with_it, without: its values in trials that asked for the other parameter, and in those that did not.
-        refuted: whether a trial asked for the other parameter without having looked at the gate.
+        refuted: whether it does not agree with some trial.
     """
 
-    parameter: HyperParameter
-    trials: int = 0
-    with_it: set[Value] = field(default_factory=set)
-    without: set[Value] = field(default_factory=set)
-    refuted: bool = False
+    def __init__(self, parameter: HyperParameter) -> None:
+        self.parameter = parameter
+        self.refuted = False
+        self._trials = 0
+        self._with_it: set[int] = set()
+        self._without: set[int] = set()
 
     def note(self, values: Mapping[str, Value], unasked: tuple[str, ...], asked: bool) -> None:
         """Takes in a trial that had the other parameter, and asked for it or not."""
         name = self.parameter.name
-        if name in values and name not in unasked:
-            self.trials += 1
-            (self.with_it if asked else self.without).add(values[name])
-        elif asked:
-            self.refuted = True
+        if name not in values or name in unasked:  # then it did not open the branch, but need not have closed it
+            self.refuted |= asked
+            return
+        self._trials += 1
+        mine, others = (self._with_it, self._without) if asked else (self._without, self._with_it)
+        mine.add(self.parameter.index_of(values[name]))
+        if self._with_it and self._without:
+            apart = not mine & others if self._unordered else min(mine) > max(others) or max(mine) < min(others)
+            self.refuted |= not apart
 
+    @property
+    def _unordered(self) -> bool:
+        return self.parameter.categorical or self.parameter.count == 2
+
+    @property
     def evidence(self) -> float:
         """In bits; less than 0 where the gate does not agree with the trials, or says nothing."""
-        if self.refuted or not self.with_it or not self.without or self.with_it & self.without:
+        if self.refuted or not self._with_it or not self._without:
             return -1.0
-        k = len(self.with_it) + len(self.without)
-        if self.parameter.categorical or self.parameter.count == 2:
-            return self.trials - float(k)
-        if not self.opening():
-            return -1.0
-        return self.trials - log2(2 * k)
+        k = len(self._with_it) + len(self._without)
+        return self._trials - (k if self._unordered else log2(2 * k))
 
+    @property
     def opening(self) -> list[Value]:
-        """The values with which the other parameter is asked for, as far as is known; none where numbers disagree."""
-        values = [self.parameter.value_at(i) for i in range(self.parameter.count or 0)]
-        if self.parameter.categorical:
-            return [v for v in values if v not in self.without]
-        place = {value: i for i, value in enumerate(values)}
-        there, away = [place[v] for v in self.with_it], [place[v] for v in self.without]
-        if max(away) < min(there):
-            return values[max(away) + 1 :]
-        return values[: min(away)] if min(away) > max(there) else []
+        """The values with which the other parameter is asked for, as far as is known: all but those without it."""
+        everything = range(self.parameter.count or 0)
+        if self._unordered:
+            found = [i for i in everything if i not in self._without]
+        elif max(self._without) < min(self._with_it):
+            found = list(everything[max(self._without) + 1 :])
+        else:
+            found = list(everything[: min(self._without)])
+        return [self.parameter.value_at(i) for i in found]
 
 
 class Branches:
@@ -147,16 +152,16 @@ class Branches:
     def _note(self, name: str, o: Observation) -> None:
         if name in o.values:
             unasked = o.unasked or ()
-            for gate in self._gates[name]:
+            for gate in (gate for gate in self._gates[name] if not gate.refuted):
                 gate.note(o.values, unasked, name not in unasked)
 
     def _guess(self) -> None:
         """Makes the space of what is known by now."""
         guessed = {}
         for name, gates in self._gates.items():
-            best = max(gates, key=Gate.evidence, default=None)
-            if best is not None and best.evidence() >= EVIDENCE:
-                guessed[name] = best.parameter.name, tuple(best.opening())
+            best = max(gates, key=lambda gate: gate.evidence, default=None)
+            if best is not None and best.evidence >= EVIDENCE:
+                guessed[name] = best.parameter.name, tuple(best.opening)
         if guessed != self._guessed and self._space is not None:
             self._guessed = guessed
             made = [_under(p, *guessed[p.name]) if p.name in guessed else p for p in self._space.parameters]

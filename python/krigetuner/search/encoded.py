@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from krigetuner.backend.protocol import Array
+from krigetuner.search.seen import differs_unasked
 from krigetuner.space.space import INACTIVE, Space
 from krigetuner.trial.history import History, Observation
 
@@ -126,7 +127,8 @@ def _piece(space: Space, chunk: tuple[Observation, ...], former: Sequence[_Piece
     losses = np.array([np.inf if o.loss is None else o.loss for o in chunk], dtype=np.float64)
     variances = np.array([o.variance or 0.0 for o in chunk], dtype=np.float64)
     failed = np.array([o.phase == "failed" for o in chunk], dtype=bool)
-    agreeing = [_agreeing(space, o, row) for o, row in zip(chunk, rows, strict=True) if o.unasked]
+    partly = ((o, row) for o, row in zip(chunk, rows, strict=True) if differs_unasked(space, o))
+    agreeing = [_agreeing(space, o, row) for o, row in partly]
     return _Piece(chunk, rows, ended, losses, variances, failed, space.row_keys(rows), agreeing)
 
 

@@ -71,14 +71,14 @@ class SeenConfigurations:
         for place, (before, observation) in enumerate(zip(known, observations, strict=False), start):
             if observation is before:
                 continue
-            self._agreeing.replace(before, observation)
+            self._agreeing.replace(space, before, observation)
             if observation.values == before.values:
                 continue
             self._forget(self._keys[place])
             self._keys[place] = self.key(space, observation.values)
             self._counts[self._keys[place]] += 1
         for observation in observations[len(known) :]:
-            self._agreeing.add(observation)
+            self._agreeing.add(space, observation)
             self._keys.append(self.key(space, observation.values))
             self._counts[self._keys[-1]] += 1
 
@@ -101,20 +101,25 @@ class Agreement:
             for names, asked in self._asked.items()
         )
 
-    def add(self, trial: Observation) -> None:
-        """Adds a trial, if there is something that it did not ask for."""
-        if trial.unasked:
+    def add(self, space: Space, trial: Observation) -> None:
+        """Adds a trial, if there is something active that it did not ask for."""
+        if differs_unasked(space, trial):
             names, values = _asked(trial)
             self._asked.setdefault(names, Counter())[values] += 1
 
-    def replace(self, before: Observation, trial: Observation) -> None:
+    def replace(self, space: Space, before: Observation, trial: Observation) -> None:
         """Takes a trial out as it was before, and adds it as it is."""
-        if before.unasked:
+        if differs_unasked(space, before):
             names, values = _asked(before)
             self._asked[names] -= Counter([values])
             if not self._asked[names]:
                 del self._asked[names]
-        self.add(trial)
+        self.add(space, trial)
+
+
+def differs_unasked(space: Space, trial: Observation) -> bool:
+    """Whether configurations of a space differ only in what a trial did not ask for."""
+    return bool(trial.unasked) and not space.active_parameters(trial.values).keys().isdisjoint(trial.unasked or ())
 
 
 def _asked(trial: Observation) -> tuple[tuple[str, ...], tuple[Value, ...]]:

@@ -17,6 +17,9 @@ from krigetuner.space.parameter import Array, HyperParameter
 
 Mask = npt.NDArray[np.bool_]
 
+TABLED = 1024
+"""Of at most so many cells it is looked up whether they are wanted."""
+
 
 def parent_names(parameter: HyperParameter) -> list[str]:
     """The names that a parameter's conditions look at."""
@@ -62,6 +65,7 @@ class Activity:
         self._same_name: dict[str, list[int]] = {}
         for i, p in enumerate(parameters):
             self._same_name.setdefault(p.name, []).append(i)
+        self._wanted: dict[tuple[int, Condition], npt.NDArray[Any]] = {}
         self.always = not any(p.conditions or len(self._same_name[p.name]) > 1 for p in parameters)
 
     def of_rows(self, rows: Array) -> list[Mask | None]:
@@ -97,12 +101,16 @@ class Activity:
         parameter, column = self._parameters[index], self._columns[index]
         if column is None:
             return np.full(len(rows), parameter.value_at(0) in condition.values)
-        units = rows[:, column]
-        hit = np.zeros(len(rows), dtype=bool)
-        for unit in _units(parameter, condition):
-            # Snapped coordinates are cell centres: half a cell apart at least, and equal up to rounding.
-            hit |= np.abs(units - unit) <= 1e-12
-        return hit
+        key, count = (index, condition), parameter.count or 0
+        tabled = parameter.even and 0 < count <= TABLED
+        if key not in self._wanted:
+            units = np.array(_units(parameter, condition))
+            self._wanted[key] = np.isin(np.arange(count), (units * count).astype(np.intp)) if tabled else units
+        wanted = self._wanted[key]
+        if tabled:
+            return np.asarray(wanted[np.clip((rows[:, column] * count).astype(np.intp), 0, count - 1)])
+        # Snapped coordinates are equal up to rounding.
+        return np.asarray((np.abs(rows[:, column, None] - wanted) <= 1e-12).any(axis=1))
 
 
 def has(parameter: HyperParameter, value: Any) -> bool:

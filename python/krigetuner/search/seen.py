@@ -139,7 +139,7 @@ def nothing_left(history: History, tried: str) -> Wait | Done:
 def no_other(space: Space, history: History) -> Wait | Done:
     """The answer when no configuration was found that is new."""
     if any(o.unasked for o in history):
-        tried = "every configuration that is left differs only in what a trial never asked for"
+        tried = "every configuration that is left would repeat a training"
     else:
         tried = f"all {space.size} configurations have been tried" if space.size else "no new configuration was found"
     return nothing_left(history, tried)

@@ -25,9 +25,10 @@ class HyperParameters:
             visit each of them once.
     """
 
+    _asks: Asks | None = None
+
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
-        self._asks: Asks | None = None
         self.active_scopes: list[list[Condition]] = []
         self.inactive_scopes: list[list[Condition]] = []
         self._name_scopes: list[str] = []

@@ -1,11 +1,10 @@
 // The extension module krigetuner.backend._cpp.
 #include <pybind11/pybind11.h>
 
-#include "gaussian_process.hpp"
+#include "core.hpp"
 #include "krige/parallel.hpp"
 #include "krige/simd.hpp"
 #include "linear_algebra.hpp"
-#include "maxima.hpp"
 
 namespace py = pybind11;
 
@@ -32,9 +31,8 @@ py::dict build_info() {
 
 PYBIND11_MODULE(_cpp, module, py::mod_gil_not_used()) {
     module.doc() = "The native core: Gaussian-process verbs in float64.";
-    krige::register_gaussian_process(module);
+    krige::register_core(module);
     krige::register_linear_algebra(module);
-    krige::register_maxima(module);
     module.def("build_info", &build_info, "Version, compiler and kind of this build.");
     module.def(
         "simd_level", [] { return krige::simd::name(krige::simd::level()); },

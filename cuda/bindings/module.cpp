@@ -4,9 +4,9 @@
 #include <pybind11/stl.h>
 
 #include "allocation.hpp"
+#include "core.hpp"
 #include "krige_cuda/device.hpp"
 #include "krige_cuda/libraries.hpp"
-#include "verbs.hpp"
 
 #if defined(KRIGE_EMULATION)
 #include "machine.hpp"
@@ -50,7 +50,7 @@ PYBIND11_MODULE(KRIGE_MODULE, module, py::mod_gil_not_used()) {
     module.doc() = "The CUDA core: Gaussian-process verbs on one GPU.";
     py::register_exception<Unavailable>(
         module, "Unavailable", py::module_::import("krigetuner.errors").attr("BackendUnavailable"));
-    register_verbs(module);
+    register_core(module);
     register_allocation(module);
     module.def("build_info", &build_info, "Version, toolkit and architectures of this build.");
     module.def("why_unavailable", &why_unavailable,

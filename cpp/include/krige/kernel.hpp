@@ -53,6 +53,9 @@ void kernel_lower(const Points& x, const Metric& metric, Matrix out);
 // out (n, n) of points with themselves, from its lower triangle
 void kernel_symmetric(ConstMatrix x, const Hyper& hyper, Matrix out);
 
+// what a kernel matrix is differentiated by
+enum class Derivative { none, hyper, query };
+
 // out (n, m)
 void kernel_matrix(ConstMatrix a, ConstMatrix b, const Hyper& hyper, Matrix out);
 

@@ -5,19 +5,14 @@
 
 #include <vector>
 
+#include "krige/likelihood.hpp"
 #include "krige/maxima.hpp"
 #include "krige_cuda/algebra.hpp"
 #include "krige_cuda/inputs.hpp"
 
 namespace krige_cuda {
 
-// Where results go, on the host: value (b), -inf where a matrix is not positive definite, gradient
-// (b, d + 1) and by_noise (b, n), zeros there.
-struct LikelihoodResults {
-    double* value;
-    double* gradient;
-    double* by_noise;
-};
+using krige::LikelihoodResults;  // on the host
 
 // One set of data, x (n, d) contiguous and y (n), on a GPU.
 class Likelihoods {

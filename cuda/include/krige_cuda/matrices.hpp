@@ -7,7 +7,7 @@
 
 namespace krige_cuda {
 
-enum class Derivative { none, hyper, query };
+using krige::Derivative;
 
 // out (n, m), (d + 1, n, m) or (d, n, m), contiguous, of rows a (n, d) and b (m, d); of a
 // and itself where b is null

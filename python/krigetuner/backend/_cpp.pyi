@@ -1,58 +1,17 @@
 """The native core's extension module; see cpp/bindings."""
 
-from collections.abc import Sequence
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
+from krigetuner.backend._native_verbs import Fitted as Fitted
+from krigetuner.backend._native_verbs import Hyper as Hyper
+from krigetuner.backend._native_verbs import Verbs
+
 Array = npt.NDArray[np.float64]
 
-class Hyper:
-    def __init__(
-        self, lengthscales: Array, variance: float, categorical: npt.NDArray[np.bool_], family: str
-    ) -> None: ...
+class Core(Verbs):
+    def __init__(self) -> None: ...
 
-class Fitted:
-    @property
-    def count(self) -> int: ...
-    @property
-    def log_likelihood(self) -> float: ...
-
-def kernel(a: Array, b: Array | None, hyper: Hyper, gradient: Literal["none", "hyper", "query"]) -> Array: ...
-def fit(x: Array, y: Array, noise: Array, hyper: Hyper, jitter: float) -> Fitted | int: ...
-def extend(fitted: Fitted, x: Array, y: Array, noise: Array) -> Fitted | int: ...
-def likelihood(x: Array, y: Array, noise: Array, hypers: Sequence[Hyper]) -> tuple[Array, Array, Array]: ...
-def predict(fitted: Fitted, x: Array) -> tuple[Array, Array]: ...
-def score(
-    fitted: Fitted, x: Array, kind: str, best: float, beta: float, xi: float, gradient: bool
-) -> tuple[Array, Array | None]: ...
-def sample(fitted: Fitted, x: Array, normals: Array, jitter: float) -> Array | int: ...
-def most_likely(
-    x: Array,
-    y: Array,
-    noise: Array,
-    categorical: npt.NDArray[np.bool_],
-    family: str,
-    prior: tuple[Array, Array, Array, Array],
-    starts: Array,
-    iterations: int,
-    tolerance: float,
-    reach: float,
-) -> tuple[Array, Array]: ...
-def ascend(
-    fitted: Fitted,
-    starts: Array,
-    lower: Array,
-    upper: Array,
-    kind: str,
-    best: float,
-    beta: float,
-    xi: float,
-    iterations: int,
-    tolerance: float,
-    reach: float,
-) -> tuple[Array, Array]: ...
 def cholesky(a: Array) -> tuple[Array, int]: ...
 def solve_lower(l: Array, b: Array, transposed: bool = False) -> Array: ...
 def multiply(a: Array, b: Array) -> Array: ...

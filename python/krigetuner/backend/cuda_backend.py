@@ -55,7 +55,6 @@ class CudaBackend(native.NativeVerbs):
     """
 
     name = "cuda"
-    _screens = True
 
     def __init__(self, device: int | None = None, module: ModuleType | None = None) -> None:
         module = module or load_extension()

@@ -66,16 +66,14 @@ class NativeVerbs:
 
     Args:
         native: the extension module.
-        where: first arguments of the verbs that make something anew: the device, where there are several.
+        where: the device, where there are several.
     """
 
     tolerance = 1e-9
-    _screens = False
-    """Whether the core's `score` can screen in single precision."""
 
     def __init__(self, native: Any, *where: int) -> None:
         self._native = native
-        self._where = where
+        self._core = native.Core(*where)
 
     def _hyper(self, hyper: KernelHyper) -> Any:
         return self._native.Hyper(hyper.lengthscales, hyper.variance, hyper.categorical, hyper.family)
@@ -84,25 +82,25 @@ class NativeVerbs:
         self, a: Array, b: Array | None, hyper: KernelHyper, gradient: Literal["none", "hyper", "query"] = "none"
     ) -> Array:
         """Kernel matrix (n, m), or its derivatives (p, n, m) or (d, n, m)."""
-        matrix: Array = self._native.kernel(*self._where, a, b, self._hyper(hyper), gradient)
+        matrix: Array = self._core.kernel(a, b, self._hyper(hyper), gradient)
         return matrix
 
     def fit(self, x: Array, y: Array, noise: Array, hyper: KernelHyper, jitter: float = 0.0) -> NativeFitted:
         """Factors K and solves for alpha; raises NotPositiveDefinite at the first pivot that is not positive."""
-        return _fitted(self._native.fit(*self._where, x, y, noise, self._hyper(hyper), jitter), jitter)
+        return _fitted(self._core.fit(x, y, noise, self._hyper(hyper), jitter), jitter)
 
     def extend(self, fitted: NativeFitted, x: Array, y: Array, noise: Array) -> NativeFitted:
         """A new `NativeFitted` with k more observations, in O(k n^2)."""
-        return _fitted(self._native.extend(fitted.native, x, y, noise), fitted.jitter)
+        return _fitted(fitted.native.extend(x, y, noise), fitted.jitter)
 
     def likelihood(self, x: Array, y: Array, noise: Array, hypers: Sequence[KernelHyper]) -> Likelihood:
         """Log marginal likelihoods and gradients of b settings; noise is (b, n)."""
         settings = [self._hyper(h) for h in hypers]
-        return Likelihood(*self._native.likelihood(*self._where, x, y, noise, settings))
+        return Likelihood(*self._core.likelihood(x, y, noise, settings))
 
     def predict(self, fitted: NativeFitted, x: Array) -> tuple[Array, Array]:
         """Posterior mean (m,) and variance (m,) of the latent function."""
-        moments: tuple[Array, Array] = self._native.predict(fitted.native, x)
+        moments: tuple[Array, Array] = fitted.native.predict(x)
         return moments
 
     def score(
@@ -121,15 +119,14 @@ class NativeVerbs:
         """
         checks.one_of("precision", precision, checks.PRECISIONS)
         a = acquisition
-        screened = (precision == 32,) if self._screens else ()
-        result: tuple[Array, Array | None] = self._native.score(
-            fitted.native, x, a.kind, a.best, a.beta, a.xi, gradient, *screened
+        result: tuple[Array, Array | None] = fitted.native.score(
+            x, a.kind, a.best, a.beta, a.xi, gradient, precision == 32
         )
         return result
 
     def sample(self, fitted: NativeFitted, x: Array, normals: Array, jitter: float = 1e-10) -> Array:
         """Joint posterior samples (s, m) from standard normals (s, m)."""
-        result: Array | int = self._native.sample(fitted.native, x, normals, jitter)
+        result: Array | int = fitted.native.sample(x, normals, jitter)
         if isinstance(result, int):
             raise checks.not_positive_definite(result, jitter)
         return result
@@ -148,8 +145,8 @@ class NativeVerbs:
         """The most probable theta (b, p + 1) from each start, and its log posterior density (b,)."""
         box = prior.mean, prior.deviation, prior.lower, prior.upper
         e = effort
-        found: tuple[Array, Array] = self._native.most_likely(
-            *self._where, x, y, noise, categorical, family, box, starts, e.iterations, e.tolerance, e.reach
+        found: tuple[Array, Array] = self._core.most_likely(
+            x, y, noise, categorical, family, box, starts, e.iterations, e.tolerance, e.reach
         )
         return found
 
@@ -164,8 +161,8 @@ class NativeVerbs:
     ) -> tuple[Array, Array]:
         """The points (b, d) where the acquisition is largest, from each start, and its values (b,)."""
         a, e = acquisition, effort
-        found: tuple[Array, Array] = self._native.ascend(
-            fitted.native, starts, lower, upper, a.kind, a.best, a.beta, a.xi, e.iterations, e.tolerance, e.reach
+        found: tuple[Array, Array] = fitted.native.ascend(
+            starts, lower, upper, a.kind, a.best, a.beta, a.xi, e.iterations, e.tolerance, e.reach
         )
         return found
 

@@ -1,10 +1,10 @@
-// Registers the nine verbs.
+// Registers the verbs.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
 namespace krige_cuda {
 
-void register_verbs(pybind11::module_& module);
+void register_core(pybind11::module_& module);
 
 }  // namespace krige_cuda

@@ -1,10 +1,10 @@
-// Registers the searches for maxima.
+// Registers the verbs.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
 namespace krige {
 
-void register_maxima(pybind11::module_& module);
+void register_core(pybind11::module_& module);
 
 }  // namespace krige

@@ -87,23 +87,26 @@ class _Descent:
 
     def search(self, rows: Rows, move: Array) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
         """Backtracks until the Armijo condition holds: points, values, slopes, and where that succeeded; (k, ...)."""
-        at, f, g = self.x[rows].copy(), self.value[rows].copy(), self.slope[rows].copy()
+        x, lower, upper = self.x[rows], self.lower[rows], self.upper[rows]
+        f, g = self.value[rows], self.slope[rows]
+        at, before, slopes = x.copy(), f.copy(), g.copy()
         good, step = np.zeros(len(rows), dtype=bool), np.ones(len(rows))
         for _ in range(HALVINGS):
             k = np.flatnonzero(~good)
             if not len(k):
                 break
-            r = rows[k]
-            trial = np.minimum(np.maximum(self.x[r] + step[k, None] * move[k], self.lower[r]), self.upper[r])
+            trial = np.minimum(np.maximum(x[k] + step[k, None] * move[k], lower[k]), upper[k])
             value, slope = self.function(trial)
-            finite = np.isfinite(value)
-            expected = np.einsum("ki,ki->k", self.slope[r], trial - self.x[r])
-            ok = finite & (value <= self.value[r] + ARMIJO * np.minimum(expected, 0.0))
-            at[k[ok]], f[k[ok]], g[k[ok]], good[k[ok]] = trial[ok], value[ok], slope[ok], True
-            bend = np.where(finite, 2.0 * (np.where(finite, value, 0.0) - self.value[r] - expected), np.inf)
-            least = np.abs(expected)
-            shrink = np.divide(least, bend, out=np.full(len(k), 0.5), where=bend > least)
-            step[k] *= np.minimum(np.maximum(shrink, 0.1), 0.5)
+            finite, was = np.isfinite(value), before[k]
+            expected = np.einsum("ki,ki->k", slopes[k], trial - x[k])
+            ok = finite & (value <= was + ARMIJO * np.minimum(expected, 0.0))
+            done = k[ok]
+            at[done], f[done], g[done], good[done] = trial[ok], value[ok], slope[ok], True
+            if len(done) < len(k):
+                bend = np.where(finite, 2.0 * (np.where(finite, value, 0.0) - was - expected), np.inf)
+                least = np.abs(expected)
+                shrink = np.divide(least, bend, out=np.full(len(k), 0.5), where=bend > least)
+                step[k] *= np.minimum(np.maximum(shrink, 0.1), 0.5)
         return at, f, g, good
 
     def advance(self, rows: Rows, at: Array, f: Array, g: Array, good: npt.NDArray[np.bool_]) -> None:
@@ -126,10 +129,12 @@ class _Descent:
         if not convex.any():
             return
         r, s, change, curvature, size = rows[convex], moved[convex], change[convex], curvature[convex], size[convex]
-        first = self.fresh[r]
-        self.h[r[first]] *= (curvature[first] / size[first])[:, None, None]
-        self.fresh[r] = False
-        hy = np.einsum("kij,kj->ki", self.h[r], change)
+        h, first = self.h[r], self.fresh[r]
+        if first.any():
+            h[first] *= (curvature[first] / size[first])[:, None, None]
+            self.fresh[r] = False
+        hy = np.einsum("kij,kj->ki", h, change)
         weight = (1.0 + np.einsum("ki,ki->k", change, hy) / curvature) / curvature
         cross = hy[:, :, None] * s[:, None, :] / curvature[:, None, None]
-        self.h[r] += weight[:, None, None] * (s[:, :, None] * s[:, None, :]) - cross - cross.transpose(0, 2, 1)
+        h += weight[:, None, None] * (s[:, :, None] * s[:, None, :]) - cross - cross.transpose(0, 2, 1)
+        self.h[r] = h

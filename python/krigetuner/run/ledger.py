@@ -393,7 +393,6 @@ class Ledger:
 
     def _new_values(self, number: int, values: Mapping[str, Any] | None) -> dict[str, Value] | None:
         """The values, if they are not those that the record has."""
-        if values is None:
+        if values is None or values == self.state.trials[number].values:
             return None
-        new = plain.values(values)
-        return None if new == self.state.trials[number].values else new
+        return plain.values(values)

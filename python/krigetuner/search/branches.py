@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from itertools import zip_longest
 from math import log2
 
 from krigetuner.space.conditions import Parent
@@ -114,11 +113,10 @@ class Branches:
             was = known[number] if number < len(known) else ()
             if was is chunk:
                 continue
-            for had, o in zip_longest(was, chunk):
-                if o is had:
-                    continue
-                if o is None or (had is not None and had.number != o.number):
-                    return False
+            changed = [(had, o) for had, o in zip(was, chunk, strict=False) if o is not had]
+            if len(chunk) < len(was) or any(had.number != o.number for had, o in changed):
+                return False
+            for o in (*(o for _, o in changed), *chunk[len(was) :]):
                 if o.number in self._known:
                     if (o.values, o.unasked) != (self._known[o.number].values, self._known[o.number].unasked):
                         return False

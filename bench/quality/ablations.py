@@ -69,6 +69,7 @@ ABLATIONS = {
     "local-model": Ablation("all observations in the model", MODEL, "representatives", lambda x, *_: np.arange(len(x))),
     "pending": Ablation("running trials ignored", MODEL, "Surrogate.believing", lambda model, _: model),
     "hedging": Ablation("lengthscales as fitted, also while others run", SEARCH, "others_run", lambda seen: False),
+    "interior": Ablation("edges count from the first trial on", SEARCH, "interior", lambda *_: None),
     "feasibility": Ablation(
         "failed trials count as the worst seen", ACQUISITION, "Acquisition.weighs_feasibility", False
     ),

@@ -1,7 +1,7 @@
 """The acquisition functions by name, and what their parameters mean.
 
     "auto"      log-EI on the scale of the transform that the losses themselves ask for, plus the log probability that a
-                training completes: the default, chosen by evidence
+                training completes, less a penalty near edges while trials are few: the default, chosen by evidence
     "ucb"       mu + beta sigma, for an objective to be maximised; -mu + beta sigma for one to be minimised
     "ei"        expected improvement over the incumbent by more than xi
     "logei"     its logarithm: the same choice, without underflow
@@ -59,6 +59,11 @@ class Acquisition:
     @property
     def learns_transform(self) -> bool:
         """Whether the losses may be modelled on another scale than their own."""
+        return self.name == "auto"
+
+    @property
+    def weighs_edges(self) -> bool:
+        """Whether edges of ranges count less while little is known."""
         return self.name == "auto"
 
     @property

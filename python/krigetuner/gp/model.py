@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,13 @@ class Choice:
         return replace(self, found=replace(self.found, hyper=hyper))
 
 
+class Weight(Protocol):
+    """What is believed of configurations beside the model of their losses."""
+
+    def log_weight(self, x: Array, gradient: bool = False) -> tuple[Array, Array | None]:
+        """What is added to a log acquisition at rows x (m, d): values (m,), and their gradients (m, d) if asked for."""
+
+
 @dataclass(frozen=True)
 class Surrogate:
     """A factored posterior.
@@ -65,8 +72,8 @@ class Surrogate:
         best: the incumbent's y: the lowest posterior mean among the rows, those of running trials included.
         unit: what a loss lower by one is worth in y, at the best loss.
         jitter: what had to be added to the diagonal.
-        feasibility: where trainings complete; its log weight is added to every acquisition, which must be a logarithm
-            itself (after Gelbart, Snoek and Adams 2014, eq. 5). None where nothing failed.
+        weights: their log weights are added to every acquisition, which must be a logarithm itself where there are any
+            (where trainings complete: after Gelbart, Snoek and Adams 2014, eq. 5).
     """
 
     backend: Backend
@@ -78,19 +85,20 @@ class Surrogate:
     best: float
     unit: float
     jitter: float
-    feasibility: Feasibility | None = None
+    weights: tuple[Weight, ...] = ()
 
     def score(self, x: Array, acquisition: AcquisitionSpec, gradient: bool = False) -> tuple[Array, Array | None]:
         """Acquisition values (m,) at rows x (m, d), larger is better, with gradients (m, d) if asked for."""
         values, slopes = self.backend.score(self.fitted, np.ascontiguousarray(x), acquisition, gradient)
-        if self.feasibility is None:
-            return values, slopes
-        more, steeper = self.feasibility.log_weight(x, gradient)
-        return values + more, None if slopes is None or steeper is None else slopes + steeper
+        for weight in self.weights:
+            more, steeper = weight.log_weight(x, gradient)
+            values = values + more
+            slopes = None if slopes is None or steeper is None else slopes + steeper
+        return values, slopes
 
     def ascend(self, starts: Array, lower: Array, upper: Array, acquisition: AcquisitionSpec, effort: Effort) -> Array:
         """Rows (b, d) between lower and upper where the acquisition is largest, found from each start (b, d)."""
-        if self.feasibility is None:
+        if not self.weights:
             return self.backend.ascend(self.fitted, starts, lower, upper, acquisition, effort)[0]
         return ascend(lambda rows: self.score(rows, acquisition, True), starts, lower, upper, effort)[0]
 
@@ -114,6 +122,10 @@ class Surrogate:
         model = self._expecting(rows)
         return replace(model, best=min(self.best, float(model.y[-len(rows) :].min())))
 
+    def weighed(self, weight: Weight | None) -> Surrogate:
+        """The surrogate with one more weight, or itself."""
+        return self if weight is None else replace(self, weights=(*self.weights, weight))
+
     def failing(self, rows: Array, feasibility: Feasibility | None) -> Surrogate:
         """The surrogate that knows of failed trials.
 
@@ -127,7 +139,7 @@ class Surrogate:
         hyper = self.choice.found.hyper
         near = nearest(rows, self.x[np.argmin(self.means)], hyper.lengthscales, hyper.categorical)[:FAILED]
         model = self._expecting(rows[np.sort(near)]) if len(rows) else self
-        return replace(model, feasibility=feasibility)
+        return model.weighed(feasibility)
 
     def _expecting(self, rows: Array) -> Surrogate:
         """The surrogate with what is expected at rows (k, d) in the place of outputs."""

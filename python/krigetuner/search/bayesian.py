@@ -2,8 +2,9 @@
 
 Start: the user's defaults, then a space-filling design. From then on every suggestion is the maximum of the acquisition
 over the configurations that were never tried; running trials count as if they had given what is expected of them.
-Failed trials say where trainings complete: the default acquisition is weighed by that probability, and the model of the
-objective knows nothing of them. For the others, which are what their names say, they are as bad as the worst seen.
+The default acquisition counts less near the edges of ranges while trials are few. Failed trials say where trainings
+complete: it is weighed by that probability, and the model of the objective knows nothing of them. For the others, which
+are what their names say, they are as bad as the worst seen.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from krigetuner.errors import KrigeTunerWarning
 from krigetuner.gp.acquisition import Acquisition
 from krigetuner.gp.feasibility import Feasibility, boundary, feasibility
 from krigetuner.gp.fitting import Hyperparameters
+from krigetuner.gp.interior import interior
 from krigetuner.gp.local import representatives
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, surrogate
@@ -144,6 +146,8 @@ class BayesianSearch:
         model, note = self._model(seen, choice.shrunk(SHRINK) if shrunk else choice)
         if shrunk:
             note["lengthscales"] = SHRINK
+        if self.acquisition.weighs_edges:
+            model = model.weighed(interior(first_guess(space), space.categorical, len(seen.losses)))
         row = self._best_row(space, model.failing(failed, feasible), seen, number)
         return (self._any_row(space, seen, number) if row is None else row), note
 

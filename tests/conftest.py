@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -46,6 +47,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if expected and report.skipped and "is not installed" not in str(report.longrepr):
         report.outcome = "failed"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A test that turns the logs off for its whole process would take the messages from those behind it."""
+    before = logging.root.manager.disable, logging.root.level
+    yield
+    assert (logging.root.manager.disable, logging.root.level) == before
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ A trial that diverged or failed is told as the library documents it; where it ha
 
 from __future__ import annotations
 
-import logging
 import math
 import tempfile
 import warnings
@@ -82,8 +81,6 @@ class KerasTuner:
     def __init__(self, task: Task, seed: int, batch: int, trials: int) -> None:
         import keras_tuner
 
-        # every trial that fails is logged
-        logging.disable(logging.WARNING)
         hp = keras_tuner.HyperParameters()
         task.define(hp)
         self._oracle = keras_tuner.oracles.BayesianOptimizationOracle(

@@ -94,7 +94,7 @@ def leave_a_child(context: Context) -> Outcome:
     from joblib import Parallel, delayed
 
     found = Parallel(n_jobs=2, max_nbytes=1000)(delayed(np.sum)(np.full(10_000, i)) for i in range(2))
-    return outcome(child=subprocess.Popen(["sleep", "600"]).pid, sum=float(sum(found)))
+    return outcome(pid=os.getpid(), child=subprocess.Popen(["sleep", "600"]).pid, sum=float(sum(found)))
 
 
 def remove_the_directory(context: Context) -> Outcome:

@@ -33,12 +33,18 @@ def children() -> list[int]:
     return [p.pid for p in psutil.Process().children(recursive=True)]
 
 
+def alive(number: int) -> bool:
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def gone(numbers: list[int], seconds: float = 20.0) -> bool:
     """Whether these processes end in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        alive = [n for n in numbers if psutil.pid_exists(n) and psutil.Process(n).status() != psutil.STATUS_ZOMBIE]
-        if not alive:
+        if not any(map(alive, numbers)):
             return True
         time.sleep(0.05)
     return False
@@ -96,16 +102,16 @@ def test_children_of_a_dead_trial_die_too(two: ProcessExecutor) -> None:
 
 
 def test_what_a_finished_trial_has_left_goes_with_its_worker() -> None:
-    before = {path.name for path in Path("/dev/shm").glob("joblib*")}
     executor = ProcessExecutor(1)
     (report,) = jobs.results(executor, [jobs.leave_a_child])
     metrics = report.outcome.executions[0].metrics
     assert metrics["sum"] == 10_000
-    started = [number for number in children() if psutil.Process(number).ppid() != os.getpid()]
+    worker = int(metrics["pid"])
+    started = [p.pid for p in psutil.Process(worker).children(recursive=True)]
     assert int(metrics["child"]) in started
     executor.close()
-    assert gone(started)
-    assert {path.name for path in Path("/dev/shm").glob("joblib*")} <= before
+    assert gone([worker, *started])
+    assert not list(Path("/dev/shm").glob(f"joblib*_{worker}_*"))
 
 
 def test_a_directory_that_a_trial_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from bench.quality import run
+from bench.quality.catalogue import everything
 from bench.quality.contenders import CONTENDERS
-from bench.quality.failing import everything
 from bench.quality.peers import parameters
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,9 +16,17 @@ import numpy as np
 
 from krigetuner.gp.maximise import design
 
-SEARCH, MODEL, MAXIMISE, PRIORS, ACQUISITION, PARABOLA = (
+SEARCH, STAGNATION, MODEL, MAXIMISE, PRIORS, ACQUISITION, PARABOLA = (
     f"krigetuner.{name}"
-    for name in ("search.bayesian", "gp.model", "gp.maximise", "gp.priors", "gp.acquisition", "gp.parabola")
+    for name in (
+        "search.bayesian",
+        "search.stagnation",
+        "gp.model",
+        "gp.maximise",
+        "gp.priors",
+        "gp.acquisition",
+        "gp.parabola",
+    )
 )
 
 
@@ -61,6 +69,8 @@ ABLATIONS = {
     "log-transform": Ablation("the power transform only", SEARCH, "LEARNED", ("power",)),
     "power-transform": Ablation("the log transform only", SEARCH, "LEARNED", ("log",)),
     "shrinking": Ablation("lengthscales as fitted, always", SEARCH, "SHRINK", 1.0),
+    "real-gains": Ablation("every gain counts, however small", STAGNATION, "GAIN", 0.0),
+    "elsewhere": Ablation("no search among other categories", STAGNATION, "SETTLED", math.inf),
     "parabola": Ablation("no parabola near the best row", PARABOLA, "TRUST", math.inf),
     "design": Ablation("random rows after the first", SEARCH, "design", _random_after_first),
     "first-guess": Ablation("the design's first row at random", SEARCH, "design", _without_first),
@@ -68,7 +78,9 @@ ABLATIONS = {
     "learned-noise": Ablation("noise held at the prior's mode", PRIORS, "NOISE_SPREAD", 1e-3),
     "local-model": Ablation("all observations in the model", MODEL, "representatives", lambda x, *_: np.arange(len(x))),
     "pending": Ablation("running trials ignored", MODEL, "Surrogate.believing", lambda model, _: model),
-    "hedging": Ablation("lengthscales as fitted, also while others run", SEARCH, "others_run", lambda seen: False),
+    "hedging": Ablation(
+        "lengthscales as fitted, also while others run", STAGNATION, "others_run", lambda running: False
+    ),
     "interior": Ablation("edges count from the first trial on", SEARCH, "interior", lambda *_: None),
     "feasibility": Ablation(
         "failed trials count as the worst seen", ACQUISITION, "Acquisition.weighs_feasibility", False

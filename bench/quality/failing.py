@@ -104,8 +104,3 @@ def failing() -> dict[str, Task]:
         replace(known["ackley-switches"], name="ackley-random", failures=0.2),
     ]
     return {task.name: task for task in listed}
-
-
-def everything() -> dict[str, Task]:
-    """All tasks, those that fail last."""
-    return {**tasks(), **failing()}

@@ -75,8 +75,8 @@ def play(job: Job) -> Run:
     """Runs one contender on one task with one seed."""
     import numpy as np
     from bench.quality.ablations import without
+    from bench.quality.catalogue import everything
     from bench.quality.contenders import CONTENDERS
-    from bench.quality.failing import everything
     from bench.quality.summary import Run, incumbents
 
     task, source = everything()[job.task], CONTENDERS[job.contender]
@@ -142,14 +142,14 @@ def stored(path: Path) -> list[Run]:
 def options() -> argparse.Namespace:
     """The command line, names checked."""
     from bench.quality.ablations import ABLATIONS
+    from bench.quality.catalogue import GROUPS, everything, named
     from bench.quality.contenders import CONTENDERS
-    from bench.quality.failing import everything, failing
     from bench.quality.tasks import tasks
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
     parser.add_argument("--without", nargs="+", choices=[*ABLATIONS, "all"], default=[], metavar="INGREDIENT")
-    parser.add_argument("--tasks", nargs="+", choices=[*everything(), "failing"], default=list(tasks()), metavar="TASK")
+    parser.add_argument("--tasks", nargs="+", choices=[*everything(), *GROUPS], default=list(tasks()), metavar="TASK")
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--at", type=int, nargs="+", help="report after so many trials (default: 20 %%, 50 %%, all)")
@@ -164,7 +164,7 @@ def options() -> argparse.Namespace:
     for name in ("seeds", "trials", "batch", "jobs"):
         if getattr(asked, name) < 1:
             parser.error(f"--{name}: expected at least 1, got {getattr(asked, name)}")
-    asked.tasks = list(dict.fromkeys(n for name in asked.tasks for n in (failing() if name == "failing" else [name])))
+    asked.tasks = named(asked.tasks)
     asked.without = list(ABLATIONS) if "all" in asked.without else asked.without
     asked.at = asked.at or sorted({max(1, asked.trials // 5), max(1, asked.trials // 2), asked.trials})
     if not all(1 <= budget <= asked.trials for budget in asked.at):
@@ -175,8 +175,8 @@ def options() -> argparse.Namespace:
 def announce(listing: bool) -> set[str]:
     """Prints which contenders there are, and returns the names of those that are not installed."""
     from bench.quality.ablations import ABLATIONS
+    from bench.quality.catalogue import everything
     from bench.quality.contenders import CONTENDERS
-    from bench.quality.failing import everything
 
     versions = {name: source.version for name, source in CONTENDERS.items()}
     for name, version in versions.items():
@@ -191,7 +191,7 @@ def announce(listing: bool) -> set[str]:
 
 def report(runs: list[Run], asked: argparse.Namespace) -> str:
     """The tables, of the runs that can be compared."""
-    from bench.quality.failing import everything
+    from bench.quality.catalogue import everything
     from bench.quality.summary import by_task, complete, differences, overall
 
     known = everything()

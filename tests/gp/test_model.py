@@ -63,7 +63,7 @@ def test_running_trials_take_the_uncertainty_away_but_leave_the_mean() -> None:
 def test_the_jitter_ladder_is_climbed_and_recorded() -> None:
     x = np.zeros((5, 2))
     hyper = KernelHyper(np.full(2, 0.5), 1.0, CATEGORICAL)
-    choice = Choice("plain", Hyperparameters(hyper, 0.0, 0.0), 0.0)
+    choice = Choice("plain", Hyperparameters(hyper, 0.0, 0.0), 0.0, 1.0)
     model = surrogate(NumpyBackend(), x, np.arange(5.0), np.zeros(5), choice)
     assert model.jitter > 0
     assert np.isfinite(model.mean(np.ones((1, 2)))).all()

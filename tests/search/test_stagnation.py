@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from krigetuner.search.bayesian import PATIENCE, SHRINK, BayesianSearch, stagnates
+from krigetuner.search.bayesian import BayesianSearch
+from krigetuner.search.stagnation import GAIN, PATIENCE, SETTLED, SHRINK, Step, next_step, stagnates
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Observation, Origin
@@ -14,12 +15,30 @@ WORSE = [1.0] * PATIENCE
 
 
 def test_stagnation_is_no_gain_among_the_last_few() -> None:
-    assert stagnates(np.array([0.5, *WORSE]))
-    assert not stagnates(np.array([0.5, *WORSE[1:]]))
-    assert not stagnates(np.array([0.5, *WORSE[1:], 0.4]))
-    assert not stagnates(np.array([0.5, 0.4, *WORSE[1:]]))
-    assert stagnates(np.array([np.inf, *WORSE, np.inf, *WORSE]))
-    assert stagnates(np.full(PATIENCE + 1, np.inf))
+    assert stagnates(np.array([0.5, *WORSE]), 1.0)
+    assert not stagnates(np.array([0.5, *WORSE[1:]]), 1.0)
+    assert not stagnates(np.array([0.5, *WORSE[1:], 0.4]), 1.0)
+    assert not stagnates(np.array([0.5, 0.4, *WORSE[1:]]), 1.0)
+    assert stagnates(np.array([np.inf, *WORSE, np.inf, *WORSE]), 1.0)
+    assert stagnates(np.full(PATIENCE + 1, np.inf), 1.0)
+    assert not stagnates(np.array([np.inf, *WORSE]), 1.0)
+
+
+def test_small_gains_are_none_also_together() -> None:
+    falling = 1.0 - np.arange(PATIENCE + 1) * GAIN / (PATIENCE + 0.5)
+    assert stagnates(falling, 1.0)
+    assert not stagnates(falling, 1.5)
+    assert not stagnates(1.0 - 1.5 * (1.0 - falling), 1.0)
+
+
+def test_the_steps_of_trials_that_gain_nothing() -> None:
+    losses = np.array([0.5, *[1.0] * (SETTLED - 2)])
+    early, late = (
+        [next_step(number, known, 1.0, 0) for number in range(4)] for known in (losses, np.append(losses, 1.0))
+    )
+    assert early == [Step(), Step(parabola=True, shrunk=True), Step(), Step(shrunk=True)]
+    assert late == [*early[:3], Step(shrunk=True, elsewhere=True)]
+    assert [next_step(number, losses[::-1], 1.0, 0) for number in range(4)] == [Step()] * 4
 
 
 def note_of(losses: list[float], acquisition: str = "auto", running: int = 0) -> dict[str, object]:
@@ -55,6 +74,58 @@ def test_one_in_four_is_where_a_parabola_is_lowest() -> None:
     assert note_of(stuck) == {"model": "parabola"}
     assert "model" not in note_of([*stuck[:-1], 0.01])
     assert "model" not in note_of(stuck, "ei")
+
+
+def settled(families: list[str]) -> History:
+    """Trials of two families; the best was found long ago, in the one that looks better by far."""
+    number = np.arange(SETTLED + 3)
+    return History(
+        [
+            Observation(
+                int(i),
+                {"family": families[i % 2], "x": float(x)},
+                "completed",
+                (x - 0.4) ** 2 + 2.0 * (i % 2) + 0.1,
+                None,
+                Origin("bayesian"),
+            )
+            for i, x in zip(number, np.modf(0.4 + number * 0.381966)[0], strict=True)
+        ]
+    )
+
+
+def test_one_in_four_is_then_of_another_category() -> None:
+    hp = HyperParameters()
+    hp.Choice("family", ["a", "b", "c"])
+    hp.Float("x", 0.0, 1.0)
+    history = settled(["a", "b"])
+    assert len(history) % 4 == 3
+    answer = BayesianSearch(0).ask(Space(hp.space), history, 1)
+    assert isinstance(answer, list)
+    assert answer[0].origin.note["categories"] == "others"
+    assert answer[0].values["family"] in ("b", "c")
+    named = BayesianSearch(0, acquisition="ei").ask(Space(hp.space), history, 1)
+    assert isinstance(named, list)
+    assert "categories" not in named[0].origin.note
+
+
+def test_without_others_left_the_best_of_the_same_categories_follows() -> None:
+    hp = HyperParameters()
+    hp.Choice("family", ["a", "b"])
+    hp.Float("x", 0.0, 1.0, step=0.5, parent_name="family", parent_values=["b"])
+    hp.Int("y", 0, 1000, parent_name="family", parent_values=["a"])
+    tried = [{"family": "b", "x": x} for x in (0.0, 0.5, 1.0)]
+    tried += [{"family": "a", "y": y} for y in range(0, 40 * SETTLED, 40)]
+    history = History(
+        [
+            Observation(i, dict(v), "completed", 0.0 if i == 3 else 1.0 + 0.01 * i, None, Origin("bayesian"))
+            for i, v in enumerate(tried)
+        ]
+    )
+    assert len(history) % 4 == 3
+    answer = BayesianSearch(0).ask(Space(hp.space), history, 1)
+    assert isinstance(answer, list)
+    assert answer[0].values["family"] == "a"
 
 
 def test_a_named_acquisition_is_what_it_says() -> None:

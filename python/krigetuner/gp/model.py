@@ -42,11 +42,19 @@ terms of Kass and Raftery (1995)."""
 
 @dataclass(frozen=True)
 class Choice:
-    """What a fit decided: how losses are transformed, the kernel and its hyperparameters, the learned noise."""
+    """What a fit decided: how losses are transformed, the kernel and its hyperparameters, the learned noise.
+
+    Attributes:
+        kind: of the transform.
+        found: the hyperparameters.
+        evidence: by which kinds are compared.
+        unit: what a loss lower by one is worth in transformed ones, at the best loss.
+    """
 
     kind: Kind
     found: Hyperparameters
     evidence: float
+    unit: float
 
     def shrunk(self, factor: float) -> Choice:
         """The same with lengthscales `factor` times as long."""
@@ -166,7 +174,7 @@ def choose(
     for kind in kinds:
         out = transform(losses, variances, kind)
         found = fit(backend, x, out.y, out.noise, believed, categorical)
-        choices.append(Choice(kind, found, found.log_posterior + out.log_jacobian))
+        choices.append(Choice(kind, found, found.log_posterior + out.log_jacobian, out.unit))
     return max(choices, key=lambda c: round(c.evidence - LATER * (c.kind != kinds[0]), 6))
 
 

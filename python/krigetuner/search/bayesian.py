@@ -32,6 +32,7 @@ from krigetuner.search.encoded import EncodedHistory, Seen
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
 from krigetuner.search.seen import no_other, nothing_left
+from krigetuner.search.stagnation import SHRINK, Step, next_step
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Origin, Value
 
@@ -41,12 +42,8 @@ START = (4, 10)
 """Least and most trials of a start of default length."""
 ALWAYS = 20
 """Up to so many observations every suggestion has hyperparameters of its own; later ones share them for a while."""
-SHRINK, PATIENCE = 0.4, 6
-"""After PATIENCE trials without a gain every second one comes from a model whose lengthscales are SHRINK times as long:
-it believes less of what it has not seen (after Berkenkamp, Schoellig and Krause 2019, who shrink them as trials go on).
-Every second of these is instead the lowest point of a parabola near the best row, where the losses lie on one. While
-other trials run, every second suggestion comes from that model too, so that wrong hyperparameters do not make all
-suggestions of one moment wrong."""
+APART = 1e6
+"""By how much more than any difference of log acquisitions a row counts less."""
 CARE, CAREFUL = 10.0, 6
 """How many times as much the probability of completing counts after each failure in a row, and for how many of them at
 most: a few in a row end a search."""
@@ -137,18 +134,24 @@ class BayesianSearch:
         if self.acquisition.weighs_feasibility and seen.failed.any():
             feasible, failed, seen = self._feasibility(space, seen), seen.x[seen.failed], seen.completed()
         choice = self._choice(space, seen)
-        odd, stuck = self.acquisition.name == "auto" and bool(number % 2), stagnates(seen.losses)
-        shrunk = odd and (stuck or others_run(seen))
-        if odd and stuck and number % 4 == 1:
+        step = (
+            next_step(number, seen.losses, choice.unit, len(seen.running))
+            if self.acquisition.name == "auto"
+            else Step()
+        )
+        if step.parabola:
             row = self._lowest_row(space, choice, seen, feasible, number)
             if row is not None:
                 return row, {"model": "parabola"}
-        model, note = self._model(seen, choice.shrunk(SHRINK) if shrunk else choice)
-        if shrunk:
+        model, note = self._model(seen, choice.shrunk(SHRINK) if step.shrunk else choice)
+        if step.shrunk:
             note["lengthscales"] = SHRINK
+        elsewhere = step.elsewhere and bool(space.categorical.any())
+        if elsewhere:
+            note["categories"] = "others"
         if self.acquisition.weighs_edges:
             model = model.weighed(interior(first_guess(space), space.categorical, len(seen.losses)))
-        row = self._best_row(space, model.failing(failed, feasible), seen, number)
+        row = self._best_row(space, model.failing(failed, feasible), seen, number, elsewhere)
         return (self._any_row(space, seen, number) if row is None else row), note
 
     def _start_count(self, space: Space) -> int:
@@ -233,8 +236,8 @@ class BayesianSearch:
             rows = rows[feasible.log_probability(rows)[0] > math.log(0.5)]
         return first_untried(space, rows, -np.arange(len(rows), dtype=np.float64), seen.taken)
 
-    def _best_row(self, space: Space, model: Surrogate, seen: Seen, number: int) -> Array | None:
-        """The untried row with the largest acquisition."""
+    def _best_row(self, space: Space, model: Surrogate, seen: Seen, number: int, elsewhere: bool) -> Array | None:
+        """The untried row with the largest acquisition; `elsewhere` prefers other categories than the best row's."""
         rng = generator(self.seed, number, "maximise")
         if self.acquisition.draws:
             rows = space.sample(latin(rng, 1000, space.dimensions))
@@ -242,23 +245,16 @@ class BayesianSearch:
         spec = self.acquisition.spec(model.best, model.unit)
         order = np.argsort(model.means, kind="stable")
 
+        fixed, best = space.categorical, model.x[order[0]]
+
         def score(rows: Array) -> Array:
-            return model.score(rows, spec)[0]
+            values = model.score(rows, spec)[0]
+            return values - APART * (rows[:, fixed] == best[fixed]).all(axis=1) if elsewhere else values
 
         def climb(starts: Array, lower: Array, upper: Array) -> Array:
             return model.ascend(starts, lower, upper, spec, CLIMB)
 
         return maximise(space, score, climb, model.x[order[:5]], seen.taken, rng)
-
-
-def stagnates(losses: Array) -> bool:
-    """Whether none of the last few of the losses (n,) was a gain."""
-    return len(losses) > PATIENCE and bool(losses[:-PATIENCE].min() <= losses.min())
-
-
-def others_run(seen: Seen) -> bool:
-    """Whether a suggestion has to do without results that are on their way."""
-    return len(seen.running) > 0
 
 
 def first_guess(space: Space) -> Array:

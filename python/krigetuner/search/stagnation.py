@@ -1,0 +1,65 @@
+"""What a search does beside following its model: when nothing gets better, and while results are on their way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from krigetuner.backend.protocol import Array
+
+PATIENCE, GAIN = 6, 0.05
+"""Nothing gets better when the last PATIENCE trials together gained at most GAIN on the best loss before them, in
+standard deviations of the transformed losses: a gain in the sixth digit is none."""
+SHRINK = 0.4
+"""Lengthscales of the model that believes less of what it has not seen, in those that were fitted (after Berkenkamp,
+Schoellig and Krause 2019, who shrink them as trials go on)."""
+SETTLED = 20
+"""Trials from which on categories may have been given up too early."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How the next suggestion is made; as the model says, where nothing is true.
+
+    Attributes:
+        parabola: where a parabola near the best row is lowest, if the losses lie on one.
+        shrunk: from a model of shorter lengthscales.
+        elsewhere: among the rows whose categories are not all those of the best row.
+    """
+
+    parabola: bool = False
+    shrunk: bool = False
+    elsewhere: bool = False
+
+
+def next_step(number: int, losses: Array, unit: float, running: int) -> Step:
+    """The step of a trial.
+
+    While nothing gets better every second one comes from shorter lengthscales; every second of these is a parabola's
+    lowest point instead, and the others look for other categories. While other trials run every second one comes from
+    shorter lengthscales too, so that wrong hyperparameters do not make all suggestions of one moment wrong.
+
+    Args:
+        number: of the trial.
+        losses: (n,) of those that ended.
+        unit: what a loss lower by one is worth, in standard deviations of the transformed losses.
+        running: how many others run.
+    """
+    stuck, odd = stagnates(losses, unit), bool(number % 2)
+    return Step(
+        parabola=stuck and number % 4 == 1,
+        shrunk=odd and (stuck or others_run(running)),
+        elsewhere=stuck and number % 4 == 3 and len(losses) >= SETTLED,
+    )
+
+
+def stagnates(losses: Array, unit: float) -> bool:
+    """Whether the last few of the losses (n,) gained nothing that counts."""
+    if len(losses) <= PATIENCE:
+        return False
+    before, best = losses[:-PATIENCE].min(), losses.min()
+    return bool(before <= best or (before - best) * unit <= GAIN)
+
+
+def others_run(running: int) -> bool:
+    """Whether a suggestion has to do without results that are on their way."""
+    return running > 0

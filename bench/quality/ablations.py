@@ -70,7 +70,7 @@ ABLATIONS = {
     "power-transform": Ablation("the log transform only", SEARCH, "LEARNED", ("log",)),
     "shrinking": Ablation("lengthscales as fitted, always", SEARCH, "SHRINK", 1.0),
     "real-gains": Ablation("every gain counts, however small", STAGNATION, "GAIN", 0.0),
-    "elsewhere": Ablation("no search among other categories", STAGNATION, "SETTLED", math.inf),
+    "elsewhere": Ablation("no other way with categories when nothing gets better", STAGNATION, "SETTLED", math.inf),
     "parabola": Ablation("no parabola near the best row", PARABOLA, "TRUST", math.inf),
     "design": Ablation("random rows after the first", SEARCH, "design", _random_after_first),
     "first-guess": Ablation("the design's first row at random", SEARCH, "design", _without_first),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from krigetuner.backend.protocol import Array
 from krigetuner.search.bayesian import BayesianSearch
 from krigetuner.search.stagnation import GAIN, PATIENCE, SETTLED, SHRINK, Step, next_step, stagnates
 from krigetuner.space.recorder import HyperParameters
@@ -31,14 +32,17 @@ def test_small_gains_are_none_also_together() -> None:
     assert not stagnates(1.0 - 1.5 * (1.0 - falling), 1.0)
 
 
+def steps(losses: Array, categories: bool) -> list[Step]:
+    return [next_step(number, losses, 1.0, 0, categories) for number in range(4)]
+
+
 def test_the_steps_of_trials_that_gain_nothing() -> None:
     losses = np.array([0.5, *[1.0] * (SETTLED - 2)])
-    early, late = (
-        [next_step(number, known, 1.0, 0) for number in range(4)] for known in (losses, np.append(losses, 1.0))
-    )
-    assert early == [Step(), Step(parabola=True, shrunk=True), Step(), Step(shrunk=True)]
-    assert late == [*early[:3], Step(shrunk=True, elsewhere=True)]
-    assert [next_step(number, losses[::-1], 1.0, 0) for number in range(4)] == [Step()] * 4
+    plain = [Step(), Step(parabola=True, shrunk=True), Step(), Step(shrunk=True)]
+    assert steps(losses, True) == steps(np.append(losses, 1.0), False) == plain
+    bold = Step(bold=True)
+    assert steps(np.append(losses, 1.0), True) == [bold, plain[1], bold, Step(shrunk=True, elsewhere=True)]
+    assert steps(np.append(losses, 0.0), True) == [Step()] * 4
 
 
 def note_of(losses: list[float], acquisition: str = "auto", running: int = 0) -> dict[str, object]:
@@ -76,9 +80,9 @@ def test_one_in_four_is_where_a_parabola_is_lowest() -> None:
     assert "model" not in note_of(stuck, "ei")
 
 
-def settled(families: list[str]) -> History:
+def settled(families: list[str], count: int = SETTLED + 3) -> History:
     """Trials of two families; the best was found long ago, in the one that looks better by far."""
-    number = np.arange(SETTLED + 3)
+    number = np.arange(count)
     return History(
         [
             Observation(
@@ -107,6 +111,20 @@ def test_one_in_four_is_then_of_another_category() -> None:
     named = BayesianSearch(0, acquisition="ei").ask(Space(hp.space), history, 1)
     assert isinstance(named, list)
     assert "categories" not in named[0].origin.note
+
+
+def test_those_between_do_not_refine_what_is_found() -> None:
+    hp = HyperParameters()
+    hp.Choice("family", ["a", "b"])
+    hp.Float("x", 0.0, 1.0)
+    early, late = (
+        BayesianSearch(0).ask(Space(hp.space), settled(["a", "b"], count), 1) for count in (SETTLED - 2, SETTLED + 2)
+    )
+    assert isinstance(early, list)
+    assert isinstance(late, list)
+    assert early[0].values["family"] == "a"
+    assert early[0].values["x"] == pytest.approx(0.4, abs=0.01)
+    assert late[0].values["family"] != "a" or abs(late[0].values["x"] - 0.4) > 0.05
 
 
 def test_without_others_left_the_best_of_the_same_categories_follows() -> None:

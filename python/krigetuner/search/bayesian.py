@@ -32,7 +32,7 @@ from krigetuner.search.encoded import EncodedHistory, Seen
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
 from krigetuner.search.seen import no_other, nothing_left
-from krigetuner.search.stagnation import SHRINK, Step, next_step
+from krigetuner.search.stagnation import GAIN, SHRINK, Step, next_step
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Origin, Value
 
@@ -134,11 +134,7 @@ class BayesianSearch:
         if self.acquisition.weighs_feasibility and seen.failed.any():
             feasible, failed, seen = self._feasibility(space, seen), seen.x[seen.failed], seen.completed()
         choice = self._choice(space, seen)
-        step = (
-            next_step(number, seen.losses, choice.unit, len(seen.running))
-            if self.acquisition.name == "auto"
-            else Step()
-        )
+        step = self._step(space, seen, choice, number)
         if step.parabola:
             row = self._lowest_row(space, choice, seen, feasible, number)
             if row is not None:
@@ -146,12 +142,11 @@ class BayesianSearch:
         model, note = self._model(seen, choice.shrunk(SHRINK) if step.shrunk else choice)
         if step.shrunk:
             note["lengthscales"] = SHRINK
-        elsewhere = step.elsewhere and bool(space.categorical.any())
-        if elsewhere:
+        if step.elsewhere:
             note["categories"] = "others"
         if self.acquisition.weighs_edges:
             model = model.weighed(interior(first_guess(space), space.categorical, len(seen.losses)))
-        row = self._best_row(space, model.failing(failed, feasible), seen, number, elsewhere)
+        row = self._best_row(space, model.failing(failed, feasible), seen, number, step)
         return (self._any_row(space, seen, number) if row is None else row), note
 
     def _start_count(self, space: Space) -> int:
@@ -226,6 +221,11 @@ class BayesianSearch:
             )
             warnings.warn(text.format(jitter), KrigeTunerWarning, stacklevel=2)
 
+    def _step(self, space: Space, seen: Seen, choice: Choice, number: int) -> Step:
+        if self.acquisition.name != "auto":
+            return Step()
+        return next_step(number, seen.losses, choice.unit, len(seen.running), bool(space.categorical.any()))
+
     def _lowest_row(
         self, space: Space, choice: Choice, seen: Seen, feasible: Feasibility | None, number: int
     ) -> Array | None:
@@ -236,20 +236,20 @@ class BayesianSearch:
             rows = rows[feasible.log_probability(rows)[0] > math.log(0.5)]
         return first_untried(space, rows, -np.arange(len(rows), dtype=np.float64), seen.taken)
 
-    def _best_row(self, space: Space, model: Surrogate, seen: Seen, number: int, elsewhere: bool) -> Array | None:
-        """The untried row with the largest acquisition; `elsewhere` prefers other categories than the best row's."""
+    def _best_row(self, space: Space, model: Surrogate, seen: Seen, number: int, step: Step) -> Array | None:
+        """The untried row with the largest acquisition; see `Step` for what it is of."""
         rng = generator(self.seed, number, "maximise")
         if self.acquisition.draws:
             rows = space.sample(latin(rng, 1000, space.dimensions))
             return first_untried(space, rows, -model.sample(rows, rng.standard_normal((1, len(rows))))[0], seen.taken)
-        spec = self.acquisition.spec(model.best, model.unit)
+        spec = self.acquisition.spec(model.best - GAIN * step.bold, model.unit)
         order = np.argsort(model.means, kind="stable")
 
         fixed, best = space.categorical, model.x[order[0]]
 
         def score(rows: Array) -> Array:
             values = model.score(rows, spec)[0]
-            return values - APART * (rows[:, fixed] == best[fixed]).all(axis=1) if elsewhere else values
+            return values - APART * (rows[:, fixed] == best[fixed]).all(axis=1) if step.elsewhere else values
 
         def climb(starts: Array, lower: Array, upper: Array) -> Array:
             return model.ascend(starts, lower, upper, spec, CLIMB)

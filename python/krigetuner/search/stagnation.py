@@ -24,31 +24,38 @@ class Step:
         parabola: where a parabola near the best row is lowest, if the losses lie on one.
         shrunk: from a model of shorter lengthscales.
         elsewhere: among the rows whose categories are not all those of the best row.
+        bold: for an improvement of more than GAIN.
     """
 
     parabola: bool = False
     shrunk: bool = False
     elsewhere: bool = False
+    bold: bool = False
 
 
-def next_step(number: int, losses: Array, unit: float, running: int) -> Step:
+def next_step(number: int, losses: Array, unit: float, running: int, categories: bool) -> Step:
     """The step of a trial.
 
-    While nothing gets better every second one comes from shorter lengthscales; every second of these is a parabola's
-    lowest point instead, and the others look for other categories. While other trials run every second one comes from
-    shorter lengthscales too, so that wrong hyperparameters do not make all suggestions of one moment wrong.
+    While nothing gets better every second one comes from shorter lengthscales, and every second of these is a
+    parabola's lowest point instead. Where categories may have been given up too early, the others of these look for
+    other ones, and those between ask for a gain that counts: the best row's last digits are not worth a training then.
+    While other trials run every second one comes from shorter lengthscales too, so that wrong hyperparameters do not
+    make all suggestions of one moment wrong.
 
     Args:
         number: of the trial.
         losses: (n,) of those that ended.
         unit: what a loss lower by one is worth, in standard deviations of the transformed losses.
         running: how many others run.
+        categories: whether the space has any.
     """
     stuck, odd = stagnates(losses, unit), bool(number % 2)
+    settled = stuck and categories and len(losses) >= SETTLED
     return Step(
         parabola=stuck and number % 4 == 1,
         shrunk=odd and (stuck or others_run(running)),
-        elsewhere=stuck and number % 4 == 3 and len(losses) >= SETTLED,
+        elsewhere=settled and number % 4 == 3,
+        bold=settled and not odd,
     )
 
 

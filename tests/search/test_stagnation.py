@@ -23,6 +23,8 @@ def test_stagnation_is_no_gain_among_the_last_few() -> None:
     assert stagnates(np.array([np.inf, *WORSE, np.inf, *WORSE]), 1.0)
     assert stagnates(np.full(PATIENCE + 1, np.inf), 1.0)
     assert not stagnates(np.array([np.inf, *WORSE]), 1.0)
+    assert not stagnates(np.array([1e308, *WORSE[1:], -1e308]), 1.0)
+    assert stagnates(np.array([np.inf, *WORSE]), 0.0)
 
 
 def test_small_gains_are_none_also_together() -> None:

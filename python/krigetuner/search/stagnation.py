@@ -63,8 +63,8 @@ def stagnates(losses: Array, unit: float) -> bool:
     """Whether the last few of the losses (n,) gained nothing that counts."""
     if len(losses) <= PATIENCE:
         return False
-    before, best = losses[:-PATIENCE].min(), losses.min()
-    return bool(before <= best or (before - best) * unit <= GAIN)
+    before, best = float(losses[:-PATIENCE].min()), float(losses.min())
+    return before <= best or not (before - best) * unit > GAIN
 
 
 def others_run(running: int) -> bool:

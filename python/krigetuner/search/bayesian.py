@@ -43,7 +43,7 @@ START = (4, 10)
 ALWAYS = 20
 """Up to so many observations every suggestion has hyperparameters of its own; later ones share them for a while."""
 APART = 1e6
-"""By how much more than any difference of log acquisitions a row counts less."""
+"""What is taken from the log acquisition of rows with the best row's categories, where others are looked for."""
 CARE, CAREFUL = 10.0, 6
 """How many times as much the probability of completing counts after each failure in a row, and for how many of them at
 most: a few in a row end a search."""
@@ -244,7 +244,6 @@ class BayesianSearch:
             return first_untried(space, rows, -model.sample(rows, rng.standard_normal((1, len(rows))))[0], seen.taken)
         spec = self.acquisition.spec(model.best - GAIN * step.bold, model.unit)
         order = np.argsort(model.means, kind="stable")
-
         fixed, best = space.categorical, model.x[order[0]]
 
         def score(rows: Array) -> Array:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from krigetuner.gp.maximise import design
+from krigetuner.search.stagnation import Step, next_step
 
-SEARCH, STAGNATION, MODEL, MAXIMISE, PRIORS, ACQUISITION, PARABOLA = (
+SEARCH, STAGNATION, MODEL, MAXIMISE, PRIORS, ACQUISITION = (
     f"krigetuner.{name}"
     for name in (
         "search.bayesian",
@@ -25,7 +26,6 @@ SEARCH, STAGNATION, MODEL, MAXIMISE, PRIORS, ACQUISITION, PARABOLA = (
         "gp.maximise",
         "gp.priors",
         "gp.acquisition",
-        "gp.parabola",
     )
 )
 
@@ -64,6 +64,10 @@ def _no_neighbours(space: Any, row: Any) -> Any:
     return np.empty((0, space.dimensions))
 
 
+def _never_precise(number: int, losses: Any, unit: float, running: int, categories: bool, precise: bool) -> Step:
+    return next_step(number, losses, unit, running, categories, False)
+
+
 ABLATIONS = {
     "transforms": Ablation("losses scaled and outliers squeezed only", SEARCH, "LEARNED", ("plain",)),
     "log-transform": Ablation("the power transform only", SEARCH, "LEARNED", ("power",)),
@@ -71,7 +75,10 @@ ABLATIONS = {
     "shrinking": Ablation("lengthscales as fitted, always", SEARCH, "SHRINK", 1.0),
     "real-gains": Ablation("every gain counts, however small", STAGNATION, "GAIN", 0.0),
     "elsewhere": Ablation("no other way with categories when nothing gets better", STAGNATION, "SETTLED", math.inf),
-    "parabola": Ablation("no parabola near the best row", PARABOLA, "TRUST", math.inf),
+    "parabola": Ablation(
+        "no parabola near the best row", SEARCH, "lowest_rows", lambda space, *_: np.empty((0, space.dimensions))
+    ),
+    "digits": Ablation("no more parabolas where losses are precise", SEARCH, "next_step", _never_precise),
     "design": Ablation("random rows after the first", SEARCH, "design", _random_after_first),
     "first-guess": Ablation("the design's first row at random", SEARCH, "design", _without_first),
     "refit-schedule": Ablation("hyperparameters fitted at every trial", SEARCH, "refit_size", lambda n: n),

@@ -20,14 +20,14 @@ def floats(count: int) -> Space:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
-def test_a_parabola_is_solved_by_one_step(seed: int, d: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.booleans())
+def test_a_parabola_is_solved_by_one_step(seed: int, d: int, eager: bool) -> None:
     rng = np.random.default_rng(seed)
     root = rng.standard_normal((d, d)) + 2.0 * np.eye(d)
     minimum = 0.3 + 0.4 * rng.random(d)
     x = np.clip(minimum + 0.2 * rng.standard_normal((2 * (d + 1) * (d + 2), d)), 0.0, 1.0)
     losses = 7.0 + (((x - minimum) @ root) ** 2).sum(axis=1)
-    rows = lowest_rows(floats(d), x, losses, np.ones(d), rng)
+    rows = lowest_rows(floats(d), x, losses, np.ones(d), rng, eager)
     best = x[np.argmin(losses)]
     moved = np.abs(x - best)
     near = np.argsort((moved**2).sum(axis=1))[: int(np.ceil(OVERSIZE * (d + 1) * (d + 2) / 2))]
@@ -47,6 +47,38 @@ def test_a_second_step_gains_digits() -> None:
         x = np.concatenate([x, rows])
         losses = np.append(losses, (np.arange(1, d + 1) * (rows - minimum) ** 2).sum(axis=1))
     assert losses.min() < 1e-8 * losses[:40].min()
+
+
+def test_a_separable_minimum_is_found_from_few_points() -> None:
+    rng, d = np.random.default_rng(0), 6
+    curvature, minimum = 10.0 ** np.arange(d), np.full(d, 0.43)
+    x = rng.random((3 * d, d))
+    losses = (curvature * (x - minimum) ** 2).sum(axis=1)
+    for _ in range(2):
+        row = lowest_rows(floats(d), x, losses, np.ones(d), rng, eager=True)[0]
+        x, losses = np.concatenate([x, row[None]]), np.append(losses, (curvature * (row - minimum) ** 2).sum())
+    assert len(x) < (d + 1) * (d + 2) // 2
+    assert losses.min() < 1e-10 * losses[: 3 * d].min()
+
+
+def test_where_terms_of_two_columns_matter_points_enough_bring_them() -> None:
+    rng, d = np.random.default_rng(8), 3
+    bent = np.eye(d) + 0.9 * (np.ones((d, d)) - np.eye(d))
+    x = rng.random((40, d))
+    losses = np.einsum("ni,ij,nj->n", x - 0.5, bent, x - 0.5)
+    few, many = (lowest_rows(floats(d), x[:n], losses[:n], np.ones(d), rng, eager=True)[:1] for n in (12, 40))
+    assert not np.allclose(few, 0.5, atol=1e-3)
+    np.testing.assert_allclose(many, np.full((1, d), 0.5), atol=1e-6)
+
+
+def test_eager_ones_are_believed_sooner() -> None:
+    found = np.zeros(2)
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        x = rng.random((60, 4))
+        losses = ((x - 0.5) ** 2).sum(axis=1) + 0.2 * rng.standard_normal(60)
+        found += [len(lowest_rows(floats(4), x, losses, np.ones(4), rng, eager)) > 0 for eager in (False, True)]
+    assert found[0] < found[1] < 40
 
 
 def test_a_slope_leads_to_the_edge_of_the_trust_region_and_no_farther() -> None:
@@ -113,7 +145,10 @@ def test_whole_numbers_stay_whole() -> None:
     assert isinstance(values["n"], int)
 
 
-@pytest.mark.parametrize("losses", [np.full(30, 2.0), np.r_[np.full(29, np.inf), 1.0], 1e300 * np.arange(30.0)])
+@pytest.mark.parametrize(
+    "losses",
+    [np.full(30, 2.0), np.r_[np.full(29, np.inf), 1.0], 1e300 * np.arange(30.0), 1.7e308 * (-1.0) ** np.arange(30)],
+)
 def test_odd_losses_give_legal_rows_or_none(losses: np.ndarray) -> None:
     rng = np.random.default_rng(0)
     rows = lowest_rows(floats(3), rng.random((30, 3)), losses, np.ones(3), rng)

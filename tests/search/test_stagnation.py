@@ -34,25 +34,35 @@ def test_small_gains_are_none_also_together() -> None:
     assert not stagnates(1.0 - 1.5 * (1.0 - falling), 1.0)
 
 
-def steps(losses: Array, categories: bool) -> list[Step]:
-    return [next_step(number, losses, 1.0, 0, categories) for number in range(4)]
+def steps(losses: Array, categories: bool = False, precise: bool = False) -> list[Step]:
+    return [next_step(number, losses, 1.0, 0, categories, precise) for number in range(4)]
 
 
 def test_the_steps_of_trials_that_gain_nothing() -> None:
     losses = np.array([0.5, *[1.0] * (SETTLED - 2)])
     plain = [Step(), Step(parabola=True, shrunk=True), Step(), Step(shrunk=True)]
-    assert steps(losses, True) == steps(np.append(losses, 1.0), False) == plain
+    assert steps(losses, True) == steps(np.append(losses, 1.0)) == plain
     bold = Step(bold=True)
     assert steps(np.append(losses, 1.0), True) == [bold, plain[1], bold, Step(shrunk=True, elsewhere=True)]
     assert steps(np.append(losses, 0.0), True) == [Step()] * 4
 
 
-def note_of(losses: list[float], acquisition: str = "auto", running: int = 0) -> dict[str, object]:
+def test_precise_losses_are_worth_a_parabola_at_every_turn_and_after_each_gain() -> None:
+    losses = np.array([0.5, *WORSE])
+    none, turn = Step(eager=True), Step(parabola=True, shrunk=True, eager=True)
+    assert steps(losses, precise=True) == [none, turn] * 2
+    assert steps(np.append(losses, 0.0), precise=True) == [Step(parabola=True, eager=True)] * 4
+    assert steps(np.array([1.0]), precise=True) == [none] * 4
+
+
+def note_of(
+    losses: list[float], acquisition: str = "auto", running: int = 0, points: list[float] | None = None
+) -> dict[str, object]:
     """The note of the suggestion after trials with these losses, and others that run."""
     hp = HyperParameters()
     hp.Float("x", 0.0, 1.0)
     space = Space(hp.space)
-    points = np.linspace(0.0, 1.0, len(losses))
+    points = points or list(np.linspace(0.0, 1.0, len(losses)))
     trials = [
         Observation(i, {"x": float(x)}, "completed", loss, None, Origin("bayesian"))
         for i, (x, loss) in enumerate(zip(points, losses, strict=True))
@@ -80,6 +90,17 @@ def test_one_in_four_is_where_a_parabola_is_lowest() -> None:
     assert note_of(stuck) == {"model": "parabola"}
     assert "model" not in note_of([*stuck[:-1], 0.01])
     assert "model" not in note_of(stuck, "ei")
+
+
+def test_a_gain_is_followed_by_a_parabola_where_losses_are_precise() -> None:
+    smooth = [1.0 + (0.1 * (i - 3.3)) ** 2 for i in (0, 1, 2, 9, 10, 11, 12, 13, 5, 6, 7, 8, 4)]
+    points = [i / 13 for i in (0, 1, 2, 9, 10, 11, 12, 13, 5, 6, 7, 8, 4)]
+    assert note_of(smooth, points=points) == {"model": "parabola"}
+    assert "model" not in note_of([*smooth[:-1], 1.5], points=points)
+    assert "model" not in note_of(smooth, points=points, running=2)
+    assert "model" not in note_of(smooth, "ei", points=points)
+    noise = 0.3 * np.random.default_rng(1).standard_normal(len(smooth) - 1)
+    assert "model" not in note_of([*(smooth[:-1] + noise), min(smooth[:-1] + noise) - 0.01], points=points)
 
 
 def settled(families: list[str], count: int = SETTLED + 3) -> History:

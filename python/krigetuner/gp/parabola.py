@@ -24,19 +24,26 @@ Columns = npt.NDArray[np.intp]
 OVERSIZE = 1.3
 """Points of a model for each coefficient that it has."""
 CROSSED = 10
-"""Up to so many columns the model has terms of two columns."""
+"""Up to so many columns a parabola may have terms of two columns."""
 CONSTANT, SLOPE, CURVATURE = 1e-3, 0.03, 1.0
 """Weights of the coefficients' sizes, where the points leave a choice."""
 SEARCH = Effort(iterations=30, tolerance=1e-6)
 STARTS = 3
-TRUST = 2.0
-"""How many standard errors of the regression a step must gain on the best loss to be believed."""
+SURE, LIKELY = 2.0, 0.5
+"""How many standard errors of the regression a step must gain on the best loss to be believed, and to be tried."""
+ROUNDED = 1e-15
+"""What standard errors are at least, in units of the losses' range."""
 FLAT = 1e-10
 """Curvature from which on a parabola has a vertex, in units of the losses' range over the trust region."""
 
 
-def lowest_rows(space: Space, x: Array, losses: Array, lengthscales: Array, rng: np.random.Generator) -> Array:
+def lowest_rows(
+    space: Space, x: Array, losses: Array, lengthscales: Array, rng: np.random.Generator, eager: bool = False
+) -> Array:
     """Legal rows (b, d) at the minima of a parabola inside its trust region, the lowest first.
+
+    An eager one is believed sooner, and is the surer one of two: one without terms of two columns, which needs few
+    points and is all that many objectives are near their minimum, and where there are points enough one with them.
 
     Args:
         space: says what is legal.
@@ -44,6 +51,7 @@ def lowest_rows(space: Space, x: Array, losses: Array, lengthscales: Array, rng:
         losses: (n,).
         lengthscales: (d,) that tell which points are near.
         rng: chooses starts of the search for the minima.
+        eager: for losses without noise.
 
     Returns:
         No rows where fewer than 2 q + 1 points share the best one's categories, nothing is numeric, or the
@@ -53,17 +61,34 @@ def lowest_rows(space: Space, x: Array, losses: Array, lengthscales: Array, rng:
     free = np.flatnonzero(~space.categorical & space.activity(best[None])[0])
     others = np.setdiff1d(np.arange(space.dimensions), free)
     alike = np.isfinite(losses) & (x[:, others] == best[others]).all(axis=1)
-    if not len(free) or alike.sum() < 2 * len(free) + 1:
+    q = len(free)
+    if not q or alike.sum() < 2 * q + 1:
         return np.empty((0, space.dimensions))
-    z, y, region = _near(x[alike][:, free] - best[free], losses[alike], lengthscales[free])
-    slope, curvature, gain = _regress(z, y)
-    lower, upper = np.maximum(-best[free] / region, -1.0), np.minimum((1.0 - best[free]) / region, 1.0)
+    trust, forms = (LIKELY, _forms(q, int(alike.sum()))) if eager else (SURE, (q <= CROSSED,))
+    near, values = x[alike][:, free], losses[alike]
+    steps = [_steps(near, values, best[free], lengthscales[free], crossed, rng) for crossed in forms]
+    ends, gains = max(steps, key=lambda step: step[1][0])
+    ends = ends[gains > trust]
+    rows = np.repeat(best[None], len(ends), axis=0)
+    rows[:, free] = ends
+    return space.snap(rows)
+
+
+def _forms(q: int, count: int) -> tuple[bool, ...]:
+    """Whether each of two parabolas has terms of two columns; one only where there are too few points for another."""
+    return (False, True) if q <= CROSSED and count >= _size(q, True) else (False,)
+
+
+def _steps(
+    x: Array, losses: Array, best: Array, lengthscales: Array, crossed: bool, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Where a parabola is lowest (b, q), the lowest first, and how many standard errors are gained there (b,)."""
+    z, y, region = _near(x - best, losses, lengthscales, _size(x.shape[1], crossed))
+    slope, curvature, gain = _regress(z, y, crossed)
+    lower, upper = np.maximum(-best / region, -1.0), np.minimum((1.0 - best) / region, 1.0)
     points = _lowest(slope, curvature, lower, upper, rng)
     expected, error = gain(points)
-    points = points[expected > TRUST * error]
-    rows = np.repeat(best[None], len(points), axis=0)
-    rows[:, free] += points * region
-    return space.snap(rows)
+    return best + points * region, expected / np.maximum(error, ROUNDED)
 
 
 def _lowest(slope: Array, curvature: Array, lower: Array, upper: Array, rng: np.random.Generator) -> Array:
@@ -82,34 +107,38 @@ def _lowest(slope: Array, curvature: Array, lower: Array, upper: Array, rng: np.
     return points[np.argsort(values, kind="stable")]
 
 
-def _near(moved: Array, losses: Array, lengthscales: Array) -> tuple[Array, Array, Array]:
+def _near(moved: Array, losses: Array, lengthscales: Array, count: int) -> tuple[Array, Array, Array]:
     """The nearest points (k, q) in units of the trust region, their losses (k,) scaled, and the region (q,).
 
     Its half-widths are the medians of the points' distances along each column.
     """
-    count = int(np.ceil(OVERSIZE * (1 + len(lengthscales) + len(_pairs(len(lengthscales))[0]))))
     near = np.argsort(((moved / lengthscales) ** 2).sum(axis=1), kind="stable")[:count]
     region = np.maximum(np.median(np.abs(moved[near]), axis=0), 1e-12)
-    y = losses[near] - losses[near].min()
+    y = 0.5 * losses[near] - 0.5 * losses[near].min()  # halves, because a difference may be too large for a float
     return moved[near] / region, y / max(float(y.max()), 1e-300), region
 
 
-def _pairs(q: int) -> tuple[Columns, Columns]:
+def _size(q: int, crossed: bool) -> int:
+    """How many points a model is made of."""
+    return int(np.ceil(OVERSIZE * (1 + q + len(_pairs(q, crossed)[0]))))
+
+
+def _pairs(q: int, crossed: bool) -> tuple[Columns, Columns]:
     """The columns i and j of each quadratic term."""
-    if q > CROSSED:
+    if not crossed:
         return np.arange(q), np.arange(q)
     i, j = np.triu_indices(q)
     return i, j
 
 
-def _regress(z: Array, y: Array) -> tuple[Array, Array, Callable[[Array], tuple[Array, Array]]]:
+def _regress(z: Array, y: Array, crossed: bool) -> tuple[Array, Array, Callable[[Array], tuple[Array, Array]]]:
     """Slope (q,) and curvature (q, q) at the best point, by a regression in which near points weigh more.
 
     Returns:
         Beside them a function of points (b, q): what they gain on the best loss, and the standard error of that.
     """
     q = z.shape[1]
-    i, j = _pairs(q)
+    i, j = _pairs(q, crossed)
     size = np.concatenate([[CONSTANT], np.full(q, SLOPE), np.full(len(i), CURVATURE)])
 
     def terms(points: Array) -> Array:

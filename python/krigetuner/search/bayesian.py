@@ -26,6 +26,7 @@ from krigetuner.gp.local import representatives
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, surrogate
 from krigetuner.gp.parabola import lowest_rows
+from krigetuner.gp.priors import NOISE
 from krigetuner.gp.transforms import Kind
 from krigetuner.search.branches import Branches
 from krigetuner.search.encoded import EncodedHistory, Seen
@@ -44,6 +45,8 @@ ALWAYS = 20
 """Up to so many observations every suggestion has hyperparameters of its own; later ones share them for a while."""
 APART = 1e6
 """What is taken from the log acquisition of rows with the best row's categories, where others are looked for."""
+PRECISE = 0.5
+"""Learned noise that makes losses precise, in what is expected of it before there are any."""
 CARE, CAREFUL = 10.0, 6
 """How many times as much the probability of completing counts after each failure in a row, and for how many of them at
 most: a few in a row end a search."""
@@ -136,7 +139,7 @@ class BayesianSearch:
         choice = self._choice(space, seen)
         step = self._step(space, seen, choice, number)
         if step.parabola:
-            row = self._lowest_row(space, choice, seen, feasible, number)
+            row = self._lowest_row(space, choice, seen, feasible, number, step.eager)
             if row is not None:
                 return row, {"model": "parabola"}
         model, note = self._model(seen, choice.shrunk(SHRINK) if step.shrunk else choice)
@@ -224,14 +227,16 @@ class BayesianSearch:
     def _step(self, space: Space, seen: Seen, choice: Choice, number: int) -> Step:
         if self.acquisition.name != "auto":
             return Step()
-        return next_step(number, seen.losses, choice.unit, len(seen.running), bool(space.categorical.any()))
+        categories, noise = bool(space.categorical.any()), choice.found.noise
+        precise = not categories and not len(seen.running) and noise < PRECISE * NOISE
+        return next_step(number, seen.losses, choice.unit, len(seen.running), categories, precise)
 
     def _lowest_row(
-        self, space: Space, choice: Choice, seen: Seen, feasible: Feasibility | None, number: int
+        self, space: Space, choice: Choice, seen: Seen, feasible: Feasibility | None, number: int, eager: bool
     ) -> Array | None:
         """The untried row where a parabola near the best row is lowest, and where a training is likely to complete."""
         rng = generator(self.seed, number, "parabola")
-        rows = lowest_rows(space, seen.x, seen.losses, choice.found.hyper.lengthscales, rng)
+        rows = lowest_rows(space, seen.x, seen.losses, choice.found.hyper.lengthscales, rng, eager)
         if feasible is not None and len(rows):
             rows = rows[feasible.log_probability(rows)[0] > math.log(0.5)]
         return first_untried(space, rows, -np.arange(len(rows), dtype=np.float64), seen.taken)

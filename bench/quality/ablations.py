@@ -82,7 +82,7 @@ ABLATIONS = {
     "design": Ablation("random rows after the first", SEARCH, "design", _random_after_first),
     "first-guess": Ablation("the design's first row at random", SEARCH, "design", _without_first),
     "refit-schedule": Ablation("hyperparameters fitted at every trial", SEARCH, "refit_size", lambda n: n),
-    "learned-noise": Ablation("noise held at the prior's mode", PRIORS, "NOISE_SPREAD", 1e-3),
+    "learned-noise": Ablation("noise held at the prior's mode, and so never precise", PRIORS, "NOISE_SPREAD", 1e-3),
     "local-model": Ablation("all observations in the model", MODEL, "representatives", lambda x, *_: np.arange(len(x))),
     "pending": Ablation("running trials ignored", MODEL, "Surrogate.believing", lambda model, _: model),
     "hedging": Ablation(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -49,7 +51,7 @@ def test_the_steps_of_trials_that_gain_nothing() -> None:
 
 def test_precise_losses_are_worth_a_parabola_at_every_turn_and_after_each_gain() -> None:
     losses = np.array([0.5, *WORSE])
-    none, turn = Step(eager=True), Step(parabola=True, shrunk=True, eager=True)
+    none, turn = Step(), Step(parabola=True, shrunk=True, eager=True)
     assert steps(losses, precise=True) == [none, turn] * 2
     assert steps(np.append(losses, 0.0), precise=True) == [Step(parabola=True, eager=True)] * 4
     assert steps(np.array([1.0]), precise=True) == [none] * 4
@@ -84,7 +86,9 @@ def test_one_in_four_then_comes_from_shorter_lengthscales() -> None:
     assert "lengthscales" not in note_of([*stuck[:-1], 0.01])
 
 
-def test_one_in_four_is_where_a_parabola_is_lowest() -> None:
+@pytest.mark.parametrize("precise", [0.0, 1e9])
+def test_one_in_four_is_where_a_parabola_is_lowest(monkeypatch: pytest.MonkeyPatch, precise: float) -> None:
+    monkeypatch.setattr("krigetuner.search.bayesian.PRECISE", precise)
     stuck = [0.2 + (0.1 * (i - 3.3)) ** 2 for i in range(PATIENCE + 7)]
     assert len(stuck) % 4 == 1
     assert note_of(stuck) == {"model": "parabola"}
@@ -92,15 +96,40 @@ def test_one_in_four_is_where_a_parabola_is_lowest() -> None:
     assert "model" not in note_of(stuck, "ei")
 
 
-def test_a_gain_is_followed_by_a_parabola_where_losses_are_precise() -> None:
-    smooth = [1.0 + (0.1 * (i - 3.3)) ** 2 for i in (0, 1, 2, 9, 10, 11, 12, 13, 5, 6, 7, 8, 4)]
-    points = [i / 13 for i in (0, 1, 2, 9, 10, 11, 12, 13, 5, 6, 7, 8, 4)]
-    assert note_of(smooth, points=points) == {"model": "parabola"}
-    assert "model" not in note_of([*smooth[:-1], 1.5], points=points)
-    assert "model" not in note_of(smooth, points=points, running=2)
-    assert "model" not in note_of(smooth, "ei", points=points)
-    noise = 0.3 * np.random.default_rng(1).standard_normal(len(smooth) - 1)
-    assert "model" not in note_of([*(smooth[:-1] + noise), min(smooth[:-1] + noise) - 0.01], points=points)
+ORDER = (0, 1, 2, 9, 10, 11, 12, 13, 5, 6, 7, 4)
+
+
+def after_a_gain(noise: float = 0.0, order: tuple[int, ...] = ORDER, **more: Any) -> dict[str, object]:
+    """The note after an even number of trials on a parabola; the last of ORDER is the best by far."""
+    losses = np.array([1.0 + (0.1 * (i - 3.3)) ** 2 for i in order])
+    losses[:-1] += noise * np.random.default_rng(1).standard_normal(len(order) - 1)
+    if noise:
+        losses[-1] = losses[:-1].min() - 0.01
+    return note_of(list(losses), points=[i / 13 for i in order], **more)
+
+
+def test_a_gain_is_followed_by_a_parabola_where_losses_are_precise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert after_a_gain() == {"model": "parabola"}
+    assert "model" not in after_a_gain(order=(*ORDER[:-2], 4, 7))
+    assert "model" not in after_a_gain(running=2)
+    assert "model" not in after_a_gain(acquisition="ei")
+    assert "model" not in after_a_gain(noise=0.05)
+    monkeypatch.setattr("krigetuner.search.bayesian.PRECISE", 1e9)
+    assert after_a_gain(noise=0.05) == {"model": "parabola"}
+
+
+def test_a_gain_among_categories_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("krigetuner.search.bayesian.PRECISE", 1e9)
+    hp = HyperParameters()
+    hp.Choice("family", ["a", "b"])
+    hp.Float("x", 0.0, 1.0)
+    trials = [
+        Observation(i, {"family": "a", "x": j / 13}, "completed", (j - 3.3) ** 2, None, Origin("bayesian"))
+        for i, j in enumerate(ORDER)
+    ]
+    answer = BayesianSearch(0).ask(Space(hp.space), History(trials), 1)
+    assert isinstance(answer, list)
+    assert "model" not in answer[0].origin.note
 
 
 def settled(families: list[str], count: int = SETTLED + 3) -> History:

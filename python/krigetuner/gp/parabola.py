@@ -2,7 +2,7 @@
 
 Close to the minimum of a smooth function a quadratic model is worth more than the surrogate: a step to its lowest point
 gains digits where the acquisition function gains a share. Where too few points are near for all of its coefficients,
-the model of least curvature is taken (Powell 2004, section 2).
+the model of least curvature is taken (Powell 2004, section 2), or one without terms of two columns.
 
     n   observations      d   columns      q   numeric columns that are active in the best row
     z   (k, q) the k nearest points as seen from the best one, in units of the trust region
@@ -76,7 +76,7 @@ def lowest_rows(
 
 def _forms(q: int, count: int) -> tuple[bool, ...]:
     """Whether each of two parabolas has terms of two columns; one only where there are too few points for another."""
-    return (False, True) if q <= CROSSED and count >= _size(q, True) else (False,)
+    return (False, True) if 1 < q <= CROSSED and count >= _size(q, True) else (False,)
 
 
 def _steps(

@@ -22,7 +22,7 @@ class Step:
 
     Attributes:
         parabola: where a parabola near the best row is lowest, if the losses lie on one.
-        eager: of two parabolas, believed soon.
+        eager: whether the parabola is the surer one of two, and believed sooner.
         shrunk: from a model of shorter lengthscales.
         elsewhere: among the rows whose categories are not all those of the best row.
         bold: for an improvement of more than GAIN.
@@ -58,9 +58,10 @@ def next_step(number: int, losses: Array, unit: float, running: int, categories:
     settled = stuck and categories and len(losses) >= SETTLED
     turn = odd if precise else number % 4 == 1
     gained = len(losses) > 1 and bool(losses[-1] < losses[:-1].min())
+    parabola = (stuck and turn) or (precise and gained)
     return Step(
-        parabola=(stuck and turn) or (precise and gained),
-        eager=precise,
+        parabola=parabola,
+        eager=parabola and precise,
         shrunk=odd and (stuck or others_run(running)),
         elsewhere=settled and number % 4 == 3,
         bold=settled and not odd,

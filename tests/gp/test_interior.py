@@ -80,7 +80,7 @@ def test_it_is_part_of_the_default_only(acquisition: str, monkeypatch: pytest.Mo
     history = History(
         [
             Observation(i, {"x": x}, "completed", x, None, Origin("bayesian"))
-            for i, x in enumerate((0.5, 0.4, 0.6, 0.45, 0.3))
+            for i, x in enumerate((0.5, 0.3, 0.4, 0.6, 0.45))
         ]
     )
 

@@ -49,6 +49,17 @@ def test_an_unstepped_float_is_visited_at_its_default_and_ten_quantiles() -> Non
     assert answer.reason == "the search space is exhausted: all 11 configurations of the grid have been tried"
 
 
+def test_a_grid_too_large_to_list_is_visited_from_its_beginning() -> None:
+    hp = HyperParameters()
+    hp.Float("x", 0.0, 1.0, step=1e-12)
+    hp.Int("n", 0, 2**200, default=1)
+    seen = Conversation(GridSearch, Space(hp.space)).run([0.0], 4)
+    assert [(v["x"], v["n"]) for v in seen] == [(0.0, 1), (0.0, 0), (0.0, 2), (0.0, 3)]
+    hp = HyperParameters()
+    hp.Float("x", 0.0, 1.0, step=1e-12, default=0.5)
+    assert [v["x"] for v in Conversation(GridSearch, Space(hp.space)).run([0.0], 3)] == [0.5, 0.0, 1e-12]
+
+
 def test_a_space_that_grows_is_completed() -> None:
     hp = HyperParameters()
     hp.Choice("a", [1, 2, 3])

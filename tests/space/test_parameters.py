@@ -28,6 +28,8 @@ PARAMETERS: list[HyperParameter] = [
     Int("a", 0, 10**12),
     Int("a", 1, 10**9, sampling="log"),
     Float("a", 0, 1, step=0.1),
+    Float("a", 0, 1, step=1e-12),
+    Float("a", 1e-5, 1e5, step=1 + 1e-9, sampling="log"),
     Float("a", 0, 0.6, step=0.1, default=0.25),
     Float("a", 1e-4, 1e-1, step=10, sampling="log"),
     Float("a", 1e-3, 10, step=10, sampling="reverse_log"),
@@ -299,6 +301,8 @@ def test_defaults() -> None:
         (lambda: Float("a", "x", 5), ValueError, "min_value: expected a number, got 'x'"),
         (lambda: Float("a", None, 5), TypeError, "min_value: expected a number, got None"),
         (lambda: Float("a", -1e308, 1e308), ValueError, "expected a finite range"),
+        (lambda: Float("a", 0, 1e300, step=1e-300), ValueError, "min_value, max_value, step: expected a range of at"),
+        (lambda: Int("a", 0, 2**1100), ValueError, "min_value, max_value, step: expected a range of at most 1e308"),
         (lambda: Float("a", 1e-300, 1e300, sampling="log"), ValueError, "expected a finite ratio"),
         (
             lambda: Int("a", 1, 5, default=6),

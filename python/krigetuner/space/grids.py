@@ -11,10 +11,11 @@ last of `Float(0, 1, step=0.1)` is 1.0. Scales (p in [0, 1], KerasTuner's defini
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import cached_property
-from typing import Literal
+from typing import Literal, overload
 
 Sampling = Literal["linear", "log", "reverse_log"]
 
@@ -53,6 +54,10 @@ class Grid:
         return low, high, step
 
     @cached_property
+    def _log_step(self) -> float:
+        return float(_EXACT.ln(self._exact[2]))
+
+    @cached_property
     def count(self) -> int:
         """How many numbers there are, at least 1."""
         if self.sampling == "linear" and self.integer:
@@ -61,7 +66,7 @@ class Grid:
         if self.sampling == "linear":
             return int(_EXACT.divide(_EXACT.subtract(high, low), step) * (1 + Decimal("1e-30"))) + 1
         limit = high * (1 + _TOLERANCE)
-        top = int(math.log(self.high / self.low) / math.log(self.step))
+        top = int(math.log(self.high / self.low) / self._log_step)
         while self._power(top + 1) <= limit:
             top += 1
         while top > 0 and self._power(top) > limit:
@@ -103,12 +108,41 @@ class Grid:
         else:
             inside = min(max(value, self.low), self.high)
             power = inside if self.sampling == "log" else self.high + self.low - inside
-            guess = math.log(power / self.low) / math.log(self.step)
+            guess = math.log(power / self.low) / self._log_step
         near = min(max(round(min(max(guess, -1.0), 2.0**62)), 0), self.count - 1)
         if self.value(near) == value:
             return near
         around = range(max(near - 1, 0), min(near + 2, self.count))
         return min(around, key=lambda i: abs(self.value(i) - value))
+
+
+class GridValues(Sequence[float]):
+    """All numbers of a grid, each computed when it is asked for: a fine grid has more than fit into memory."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+
+    def __len__(self) -> int:
+        return self.grid.count
+
+    @overload
+    def __getitem__(self, index: int) -> float: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[float, ...]: ...
+    def __getitem__(self, index: int | slice) -> float | tuple[float, ...]:
+        if isinstance(index, slice):
+            return tuple(self.grid.value(i) for i in range(self.grid.count)[index])
+        return self.grid.value(range(self.grid.count)[index])  # range refuses an index beyond the end
+
+    def index(self, value: float, start: int = 0, stop: int | None = None) -> int:
+        """Where a number is; ValueError where it is none of them."""
+        found = self.grid.index(value)
+        if self.grid.value(found) != value or found not in range(self.grid.count)[start:stop]:
+            raise ValueError(f"{value!r} is not among the numbers of {self.grid}")
+        return found
+
+    def __repr__(self) -> str:
+        return f"GridValues({self.grid})"
 
 
 def from_unit(sampling: Sampling, low: float, high: float, p: float) -> float:

@@ -9,7 +9,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from krigetuner.space.grids import Grid, Sampling, continuous_unit, continuous_value, from_unit, to_unit
+from krigetuner.space.given_numbers import as_float, as_int, countable, is_number
+from krigetuner.space.grids import (
+    TABLED,
+    Grid,
+    GridValues,
+    Sampling,
+    continuous_unit,
+    continuous_value,
+    from_unit,
+    to_unit,
+)
 from krigetuner.space.parameter import Array, HyperParameter
 
 SAMPLINGS = ("linear", "log", "reverse_log")
@@ -50,6 +60,11 @@ class Numerical(HyperParameter):
         elif step is not None and step <= 0:
             raise ValueError(
                 f"{where}expected step > 0. Received: step={step}; leave it out for any value in the range"
+            )
+        if not countable(high - low, 1.0 if step is None or self.sampling != "linear" else step):
+            raise ValueError(
+                f"{where}min_value, max_value, step: expected a range of at most 1e308 steps, "
+                f"got {low} to {high} by {step}; narrow it, or take a larger step"
             )
         self._number = self._default = self._checked_default(default, where)
 
@@ -115,7 +130,7 @@ class Numerical(HyperParameter):
 
     def canonical(self, value: Any) -> Any:
         """The legal number that `value` means, steps within rounding."""
-        known = self._canonical.get(value) if _is_number(value) else None
+        known = self._canonical.get(value) if is_number(value) else None
         if known is None:
             known = self._look_up(value)
             if self.count is not None and len(self._canonical) < REMEMBERED:
@@ -124,7 +139,7 @@ class Numerical(HyperParameter):
 
     def _look_up(self, value: Any) -> Any:
         number = value.item() if isinstance(value, np.generic) else value
-        inside = min(max(number, self.min_value), self.max_value) if _is_number(number) else math.nan
+        inside = min(max(number, self.min_value), self.max_value) if is_number(number) else math.nan
         if not self._means(inside, number):
             raise ValueError(f"{self.name}: expected a number from {self.min_value} to {self.max_value}, got {value!r}")
         if self.count is None:
@@ -138,14 +153,14 @@ class Numerical(HyperParameter):
 
     def _means(self, legal: float, value: Any) -> bool:
         """Whether a number is a legal one, for real numbers up to rounding; False for what is no number."""
-        if self.integer or not _is_number(value):
-            return _is_number(value) and bool(legal == value)
+        if self.integer or not is_number(value):
+            return is_number(value) and bool(legal == value)
         width = (self.step or self.max_value - self.min_value) if self.sampling == "linear" else 0.0
         return bool(abs(legal - value) <= 1e-9 * max(abs(legal), width))
 
     def admits(self, value: Any) -> bool:
         """Whether it is a number in the range, on a step or not."""
-        return _is_number(value) and bool(self.min_value <= value <= self.max_value)
+        return is_number(value) and bool(self.min_value <= value <= self.max_value)
 
     def _stepped_prob_to_value(self, grid: Grid, prob: float) -> Any:
         return grid.value(min(max(int(prob * grid.count), 0), grid.count - 1))
@@ -154,8 +169,9 @@ class Numerical(HyperParameter):
         return (grid.index(value) + 0.5) / grid.count
 
     @cached_property
-    def _all(self) -> tuple[Any, ...]:
-        return tuple(self.grid.value(i) for i in range(self.grid.count)) if self.grid else ()
+    def _all(self) -> Sequence[Any]:
+        every = GridValues(cast(Grid, self.grid))
+        return every[:] if every.grid.count <= TABLED else every
 
     @cached_property
     def _quantiles(self) -> tuple[Any, ...]:
@@ -350,43 +366,3 @@ class Float(Numerical):
         if self.grid is not None:
             return self._stepped_value_to_prob(self.grid, value)
         return continuous_unit(self.sampling, self.min_value, self.max_value, float(value))
-
-
-def as_int(value: Any, argument: str) -> int:
-    """A whole number as an `int`.
-
-    Raises:
-        ValueError: a fraction, a non-finite number or text.
-        TypeError: something else that is no number.
-    """
-    try:
-        whole = int(value)
-    except (ValueError, OverflowError):
-        whole = None  # NaN, infinite, or text: refused below
-    except TypeError as error:
-        raise TypeError(f"{argument} must be an int, Received: {value!r} of type {type(value)}.") from error
-    if whole is None or whole != value:
-        raise ValueError(f"{argument} must be an int, Received: {value!r} of type {type(value)}.")
-    return whole
-
-
-def as_float(value: Any, argument: str) -> float:
-    """A finite number as a `float`; text that spells one is taken, as in KerasTuner.
-
-    Raises:
-        ValueError: not finite, or text that is no number.
-        TypeError: something else that is no number.
-    """
-    try:
-        number = float(value)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{argument}: expected a number, got {value!r}") from error
-    except TypeError as error:
-        raise TypeError(f"{argument}: expected a number, got {value!r} of type {type(value)}") from error
-    if not math.isfinite(number):
-        raise ValueError(f"{argument}: expected a finite number, got {value!r}")
-    return number
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating)  # True is 1, as for conditions

@@ -28,9 +28,10 @@ def following(parameter: HyperParameter, value: Any) -> Any | None:
             position = visited.index(value) + 1
         except ValueError:
             raise ValueError(f"{parameter.name}: expected a value that a grid visits, got {value!r}") from None
-    if position < len(visited) and visited[position] == default:
-        position += 1
-    return visited[position] if position < len(visited) else None
+    try:
+        return visited[position + 1] if visited[position] == default else visited[position]
+    except IndexError:
+        return None
 
 
 def successor(parameters: Sequence[HyperParameter], values: Mapping[str, Any]) -> dict[str, Value] | None:

@@ -112,8 +112,9 @@ def ascend(space: Space, climb: Climb, starts: Array) -> Array:
 def _distinct(rows: Array, count: int) -> Array:
     """The first `count` rows of which no two are nearly the same."""
     rows = rows[:200]
+    columns = np.ascontiguousarray(rows.T)  # maxima over the first axis are several times as fast
     left, kept = np.ones(len(rows), dtype=bool), list[int]()
     while len(kept) < count and left.any():
         kept.append(int(np.argmax(left)))
-        left &= np.abs(rows - rows[kept[-1]]).max(axis=1) > 0.05
+        left &= np.abs(columns - rows[kept[-1]][:, None]).max(axis=0) > 0.05
     return rows[kept]

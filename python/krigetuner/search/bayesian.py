@@ -151,7 +151,7 @@ class BayesianSearch:
         if step.elsewhere:
             note["categories"] = "others"
         if self.acquisition.weighs_edges:
-            model = model.weighed(interior(first_guess(space), space.categorical, len(seen.losses)))
+            model = model.weighed(interior(space.first_guess, space.categorical, len(seen.losses)))
         row = self._best_row(space, model.failing(failed, feasible), seen, number, step)
         return (self._any_row(space, seen, number) if row is None else row), note
 
@@ -162,7 +162,7 @@ class BayesianSearch:
 
     def _start_rows(self, space: Space, start: int, number: int, index: int) -> Array:
         """Rows (k, d) for the start, in order of preference: the design from this trial's row on, random ones."""
-        rows = design(space, generator(self.seed, 0, "start"), first_guess(space), start)
+        rows = design(space, generator(self.seed, 0, "start"), space.first_guess, start)
         later = space.sample(generator(self.seed, number, "random").random((64, space.dimensions)))
         return np.concatenate([rows[index:], later])
 
@@ -262,12 +262,6 @@ class BayesianSearch:
             return model.ascend(starts, lower, upper, spec, SHORT_CLIMB if model.weights else CLIMB)
 
         return maximise(space, score, climb, model.x[order[:5]], seen.taken, rng)
-
-
-def first_guess(space: Space) -> Array:
-    """The row (d,) tried first: the defaults that were given; elsewhere the middle of a range, or the first choice."""
-    units = np.array([p.encode(p.default) if p.default_given or p.categorical else 0.5 for p in space.columns])
-    return space.encode(space.decode(space.snap(units[None])[0]))
 
 
 def refit_size(n: int) -> int:

@@ -56,6 +56,12 @@ class Space:
         return np.array([p.categorical for p in self._tunable], dtype=bool)
 
     @cached_property
+    def first_guess(self) -> Array:
+        """The row (d,) of defaults that were given; elsewhere the middle of a range, or the first choice."""
+        given = [p.encode(p.default) if p.default_given or p.categorical else 0.5 for p in self._tunable]
+        return self.encode(self.decode(self.snap(np.array([given]))[0]))
+
+    @cached_property
     def size(self) -> int | None:
         """How many different configurations there are; None when there is a continuum or they are more than 2^53."""
         return count_configurations(self._sorted)

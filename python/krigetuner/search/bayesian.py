@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -40,8 +39,6 @@ from krigetuner.trial.history import History, Origin, Value
 
 DEFAULT_ALPHA = 1e-4
 CLIMB = Effort(iterations=30, tolerance=1e-5, reach=0.3)
-SHORT_CLIMB = replace(CLIMB, iterations=10)
-"""Where weights take the ascent out of native code: suggestions are as good, at two thirds of the time."""
 START = (4, 10)
 """Least and most trials of a start of default length."""
 ALWAYS = 20
@@ -259,7 +256,7 @@ class BayesianSearch:
             return values - APART * (rows[:, fixed] == best[fixed]).all(axis=1) if step.elsewhere else values
 
         def climb(starts: Array, lower: Array, upper: Array) -> Array:
-            return model.ascend(starts, lower, upper, spec, SHORT_CLIMB if model.weights else CLIMB)
+            return model.ascend(starts, lower, upper, spec, CLIMB)
 
         return maximise(space, score, climb, model.x[order[:5]], seen.taken, rng)
 

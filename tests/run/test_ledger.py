@@ -94,6 +94,10 @@ def test_numpy_values_become_plain_ones() -> None:
             lambda k: k.reported(1, 0, {"cm": np.eye(2)}),
             r"metrics: expected a number for 'cm', got ndarray (?s:.*)scalars only",
         ),
+        (
+            lambda k: k.reported(1, 0, {"loss": 10**400}),
+            r"metrics: expected a number for 'loss', got int \(1000(?s:.*)scalars only",
+        ),
         (lambda k: k.carry_over(k), r"ledger: expected an empty study, got one with \d+ events; open it instead"),
         (lambda k: k.save_state("k", {"x": object()}), r"event: expected plain JSON data, got object"),
     ],

@@ -10,6 +10,7 @@ from tests.tuners.oracle_driver import MIN, ORACLES, drive, finish, mixed, point
 
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
+from krigetuner.space import HyperParameters
 
 
 @pytest.mark.parametrize("make", ORACLES)
@@ -25,6 +26,20 @@ def test_enqueued_values_come_first_and_count(make: Any) -> None:
     oracle.max_trials += 1
     oracle.enqueue({"units": 24, "rate": 0.5})
     assert drive(oracle)[0] not in seen, "what was enqueued before is not tried again"
+
+
+def test_an_enqueued_value_must_be_one_of_its_own_branch() -> None:
+    hp = HyperParameters()
+    hp.Choice("model", ["a", "b"])
+    hp.Float("x", 0.0, 1.0, parent_name="model", parent_values=["a"])
+    hp.Int("x", 1, 3, parent_name="model", parent_values=["b"])
+    oracle = RandomSearchOracle(MIN, 5, hyperparameters=hp)
+    for model, x in (("a", 3), ("b", 0.5)):
+        with pytest.raises(ValueError, match=f"x: expected .*got {x}"):
+            oracle.enqueue({"model": model, "x": x})
+    for model, x in (("a", 0.5), ("b", 3)):
+        oracle.enqueue({"model": model, "x": x})
+        assert oracle.create_trial(f"worker of {model}").hyperparameters.values == {"model": model, "x": x}
 
 
 def test_enqueued_names_may_be_discovered_later() -> None:

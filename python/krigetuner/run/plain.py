@@ -42,7 +42,7 @@ def metrics(given: Mapping[str, Any]) -> dict[str, float]:
     for name, value in given.items():
         try:
             number = scalar(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = None
         if number is None:
             raise TypeError(

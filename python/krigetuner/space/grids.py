@@ -17,10 +17,14 @@ from decimal import Context, Decimal
 from functools import cached_property
 from typing import Literal, overload
 
+from krigetuner.space.given_numbers import is_number
+
 Sampling = Literal["linear", "log", "reverse_log"]
 
 TABLED = 512
 """Grids of at most so many numbers are computed once."""
+LISTED = 100_000
+"""Grids of at most so many numbers are listed as a tuple."""
 _EXACT = Context(prec=60)
 _TOLERANCE = Decimal("1e-9")
 """Relative slack for steps that no decimal holds, such as 1/3: the range's end is still reached."""
@@ -102,14 +106,15 @@ class Grid:
     def index(self, value: float) -> int:
         """The index of the number nearest to `value`."""
         if self.sampling == "linear":
-            guess = (value - self.low) / self.step
             if self.integer and isinstance(value, int):
-                return min(max(round(guess), 0), self.count - 1)
+                below, left = divmod(value - int(self.low), int(self.step))  # exact for integers of any size
+                return min(max(below + (2 * left > self.step), 0), self.count - 1)
+            guess = (value - self.low) / self.step
         else:
             inside = min(max(value, self.low), self.high)
             power = inside if self.sampling == "log" else self.high + self.low - inside
             guess = math.log(power / self.low) / self._log_step
-        near = min(max(round(min(max(guess, -1.0), 2.0**62)), 0), self.count - 1)
+        near = min(max(round(max(guess, -1.0)), 0), self.count - 1)
         if self.value(near) == value:
             return near
         around = range(max(near - 1, 0), min(near + 2, self.count))
@@ -136,10 +141,25 @@ class GridValues(Sequence[float]):
 
     def index(self, value: float, start: int = 0, stop: int | None = None) -> int:
         """Where a number is; ValueError where it is none of them."""
-        found = self.grid.index(value)
-        if self.grid.value(found) != value or found not in range(self.grid.count)[start:stop]:
+        found = self._find(value)
+        if found is None or found not in range(self.grid.count)[start:stop]:
             raise ValueError(f"{value!r} is not among the numbers of {self.grid}")
         return found
+
+    def _find(self, value: object) -> int | None:
+        if not is_number(value) or not self.grid.low <= value <= self.grid.high:
+            return None
+        found = self.grid.index(value)
+        return found if self.grid.value(found) == value else None
+
+    def __contains__(self, value: object) -> bool:
+        return self._find(value) is not None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GridValues) and other.grid == self.grid
+
+    def __hash__(self) -> int:
+        return hash(self.grid)
 
     def __repr__(self) -> str:
         return f"GridValues({self.grid})"

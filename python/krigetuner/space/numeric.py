@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from krigetuner.space.given_numbers import as_float, as_int, countable, is_number
+from krigetuner.space.given_numbers import as_float, as_int, indistinct, is_number
 from krigetuner.space.grids import (
-    TABLED,
+    LISTED,
     Grid,
     GridValues,
     Sampling,
@@ -61,11 +61,8 @@ class Numerical(HyperParameter):
             raise ValueError(
                 f"{where}expected step > 0. Received: step={step}; leave it out for any value in the range"
             )
-        if not countable(high - low, 1.0 if step is None or self.sampling != "linear" else step):
-            raise ValueError(
-                f"{where}min_value, max_value, step: expected a range of at most 1e308 steps, "
-                f"got {low} to {high} by {step}; narrow it, or take a larger step"
-            )
+        if problem := indistinct(low, high, step, self.sampling, self.integer):
+            raise ValueError(f"{where}min_value, max_value, step: expected {problem}")
         self._number = self._default = self._checked_default(default, where)
 
     def _checked_default(self, default: Any, where: str) -> float | None:
@@ -171,7 +168,7 @@ class Numerical(HyperParameter):
     @cached_property
     def _all(self) -> Sequence[Any]:
         every = GridValues(cast(Grid, self.grid))
-        return every[:] if every.grid.count <= TABLED else every
+        return every[:] if every.grid.count <= LISTED else every
 
     @cached_property
     def _quantiles(self) -> tuple[Any, ...]:
@@ -207,7 +204,7 @@ class Int(Numerical):
 
     Raises:
         ValueError: reversed bounds, a fraction, a step that is not positive, a logarithmic scale that starts at or
-            below 0.
+            below 0, bounds beyond float64, or integers that it cannot tell apart on a logarithmic scale.
         TypeError: a bound that is no number.
     """
 
@@ -304,8 +301,8 @@ class Float(Numerical):
         conditions: what must hold for it to be active.
 
     Raises:
-        ValueError: reversed or infinite bounds, a step that is not positive, a logarithmic scale that starts at or
-            below 0.
+        ValueError: reversed or infinite bounds, a step that is not positive or that float64 cannot tell from none, a
+            logarithmic scale that starts at or below 0.
         TypeError: a bound that is no number.
     """
 

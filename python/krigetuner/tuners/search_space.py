@@ -107,7 +107,8 @@ class SearchSpace:
         checked = {}
         for name, value in values.items():
             known = [p for p in self.recorder.space if p.name == name]
-            checked[str(name)] = _legal(known, value) if known else value
+            active = [p for p in known if meets(p, values)]  # none where a parent is left to its default
+            checked[str(name)] = _legal(active or known, value) if known else value
         unknown = [name for name in checked if not any(p.name == name for p in self.recorder.space)]
         if unknown and not self.allow_new_entries:
             raise ValueError(

@@ -141,6 +141,16 @@ def test_number_of_initial_points(given: int | None, expected: int) -> None:
     assert ["start" in o.origin.note for o in talk.observations] == [True] * expected + [False] * (9 - expected)
 
 
+@pytest.mark.parametrize(("max_trials", "expected"), [(None, 7), (100, 7), (18, 7), (17, 6), (10, 4), (2, 4)])
+def test_the_start_of_a_short_search_is_short(max_trials: int | None, expected: int) -> None:
+    hp = HyperParameters()
+    for i in range(6):
+        hp.Float(f"x{i}", 0.0, 1.0)
+    talk = Conversation(lambda: search(max_trials=max_trials), Space(hp.space))
+    talk.run([1.0, 3.0, 2.0], 8)
+    assert ["start" in o.origin.note for o in talk.observations] == [True] * expected + [False] * (8 - expected)
+
+
 def test_observations_made_elsewhere_count_as_initial() -> None:
     space = plane()
     history = told(space, [(space.decode(r), 1.0 * i) for i, r in enumerate(np.random.default_rng(0).random((4, 2)))])

@@ -41,6 +41,8 @@ DEFAULT_ALPHA = 1e-4
 CLIMB = Effort(iterations=30, tolerance=1e-5, reach=0.3)
 START = (4, 10)
 """Least and most trials of a start of default length."""
+SHARE = 0.4
+"""Of few trials, the most that such a start takes."""
 ALWAYS = 20
 """Up to so many observations every suggestion has hyperparameters of its own; later ones share them for a while."""
 APART = 1e6
@@ -57,13 +59,15 @@ class BayesianSearch:
 
     Args:
         seed: of the randomness, together with the trial's number.
-        num_initial_points: trials before the model is used; None or 0: dimensions + 1, between 4 and 10.
+        num_initial_points: trials before the model is used; None or 0: dimensions + 1, between 4 and 10, and of few
+            trials 0.4 at most.
         alpha: variance of the noise in the standardised objective, added to the diagonal of the kernel matrix. Left at
             its default, the noise is learned; any other value is the least that is assumed.
         acquisition: see `gp.acquisition.NAMES`.
         beta: weight of the standard deviation in "ucb".
         xi: improvement asked for by "ei", "logei" and "pi", in units of the objective.
         backend: the arithmetic to use; default: the one that `backend.registry` chooses.
+        max_trials: how many trials there will be at most; None where that is not known.
 
     Raises:
         ValueError: an unknown acquisition, or a number outside its range.
@@ -80,6 +84,7 @@ class BayesianSearch:
         beta: float = 2.6,
         xi: float = 0.0,
         backend: Backend | None = None,
+        max_trials: int | None = None,
     ) -> None:
         if num_initial_points is not None and not num_initial_points >= 0:
             raise ValueError(
@@ -92,6 +97,7 @@ class BayesianSearch:
         self.num_initial_points = num_initial_points
         self.alpha = alpha
         self.acquisition = Acquisition(acquisition, beta, xi)
+        self.max_trials = max_trials
         self._backend = backend
         self._fits: dict[tuple[bytes, ...], Choice] = {}
         self._boundaries: dict[tuple[bytes, ...], Hyperparameters] = {}
@@ -155,7 +161,8 @@ class BayesianSearch:
     def _start_count(self, space: Space) -> int:
         if self.num_initial_points:
             return self.num_initial_points
-        return min(max(space.dimensions + 1, START[0]), START[1])
+        most = START[1] if self.max_trials is None else min(int(SHARE * self.max_trials), START[1])
+        return max(min(space.dimensions + 1, most), START[0])
 
     def _start_rows(self, space: Space, start: int, number: int, index: int) -> Array:
         """Rows (k, d) for the start, in order of preference: the design from this trial's row on, random ones."""

@@ -167,7 +167,8 @@ class BayesianOptimizationOracle(AlgorithmOracle):
     """Gaussian-process search. See `Oracle` for the other arguments.
 
     Args:
-        num_initial_points: trials before the model is used; None or 0 for the dimensions + 1, between 4 and 10.
+        num_initial_points: trials before the model is used; None or 0 for the dimensions + 1, between 4 and 10, and at
+            most 0.4 of `max_trials` where these are few.
         alpha: least variance of the noise in the standardised objective; at its default the noise is learned.
         beta: weight of the standard deviation in the confidence bound ("ucb").
         acquisition: "auto", "ucb", "ei", "logei", "pi" or "thompson".
@@ -218,10 +219,10 @@ class BayesianOptimizationOracle(AlgorithmOracle):
         )
 
     def _make_algorithm(self) -> Algorithm:
-        return BayesianSearch(self.seed, **self._own_options())
+        return BayesianSearch(self.seed, max_trials=self.max_trials, **self._own_options())
 
     def _algorithm_key(self) -> Any:
-        return self.seed, tuple(self._own_options().values())
+        return self.seed, self.max_trials, tuple(self._own_options().values())
 
     def _own_options(self) -> dict[str, Any]:
         names = ("num_initial_points", "alpha", "acquisition", "beta", "xi")

@@ -110,7 +110,7 @@ class BayesianOptimization(Tuner):
         hypermodel: a `HyperModel`, or a function `build(hp)`.
         objective: a metric's name, an `Objective`, a list of them, or None when runs return a number to minimise.
         max_trials: trials to run; failed ones count.
-        num_initial_points: trials before the model takes over; None lets it choose by the space.
+        num_initial_points: trials before the model takes over; None lets it choose by the space and by `max_trials`.
         alpha: least variance of the noise in the standardised objective; at its default the noise is learned.
         beta: weight of the standard deviation in "ucb".
         seed: any whole number; 0 is a seed like the others. Training is seeded too when it is given.

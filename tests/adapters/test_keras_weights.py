@@ -89,6 +89,46 @@ class InSecond(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("killed_at", ["weights", "state"])
+def test_a_second_process_of_the_same_pid_keeps_what_the_state_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str
+) -> None:
+    model = build(HyperParameters())
+    model.build((None, 4))
+    checkpoints.Checkpoints(tmp_path).save_state(model, {"epoch": 0}, best=True)
+    first = model.get_weights()
+    model.set_weights([w + 1 for w in first])
+    whole = checkpoints._save_weights if killed_at == "weights" else checkpoints._write
+
+    def killed(*args: Any, **kwargs: Any) -> None:
+        whole(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, whole.__name__, killed)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoints.Checkpoints(tmp_path).save_state(model, {"epoch": 1}, best=True)
+    state = checkpoints.Checkpoints(tmp_path).load_state()
+    assert state is not None
+    checkpoints.Checkpoints(tmp_path).restore(model, state)
+    added = 1 if state["epoch"] else 0
+    for found, expected in zip(model.get_weights(), first, strict=True):
+        np.testing.assert_allclose(found, expected + added)
+    checkpoints.Checkpoints(tmp_path).save_state(model, {"epoch": 2}, best=False)
+    (kept,) = tmp_path.glob("training-*")
+    assert kept.name == checkpoints.Checkpoints(tmp_path).load_state()["weights"]  # type: ignore[index]
+
+
+def test_a_trial_goes_on_after_its_first_epoch_in_the_same_process(make: Make) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        make().search(X, Y, epochs=3, callbacks=[Count(stop_at=1)], **FIT)
+    tuner = make()
+    tuner.search(X, Y, epochs=3, callbacks=[Count()], **FIT)
+    (trial,) = tuner.oracle.trials.values()
+    assert (trial.status, trial.message) == ("COMPLETED", None)
+    assert Count.epochs == [0, 1, 2]
+
+
 def test_a_training_that_had_stopped_early_does_not_go_on(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "SHARE", 1e9)
 

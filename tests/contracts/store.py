@@ -68,6 +68,7 @@ class Scribe:
         )
         for _ in range(count):
             choices = [self.ask, self.study, self.enqueue]
+            choices += [self.refuse] * bool(self.queue)
             choices += [self.start] * bool(self.fresh or self.waiting) * 2
             choices += [self.end, self.report, self.report] * bool(self.running)
             self.events.append(draw(st.sampled_from(choices))())
@@ -128,6 +129,10 @@ class Scribe:
     def enqueue(self) -> e.Event:
         self.queue.append(self.draw(VALUES))
         return e.TrialEnqueued(self.queue[-1], self.draw(TIME))
+
+    def refuse(self) -> e.Event:
+        values, *self.queue = self.queue
+        return e.EnqueuedRefused(values, self.draw(TEXT), self.draw(TIME))
 
     def study(self) -> e.Event:
         draw = self.draw

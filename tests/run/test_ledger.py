@@ -128,6 +128,19 @@ def test_the_queue_is_taken_in_order_and_not_lost_before_the_trial_exists() -> N
     assert ledger.next_enqueued() is None
 
 
+def test_refused_values_leave_the_queue_without_a_trial() -> None:
+    ledger = opened()
+    for x in (0.1, 0.2):
+        ledger.enqueue({"x": x})
+    ledger.refuse_enqueued("x: expected less")
+    assert (ledger.next_enqueued(), len(ledger.state.trials)) == ({"x": 0.2}, 0)
+    events = [event for _, event in ledger._store.read()]
+    (lost,) = [event for event in events if isinstance(event, e.TrialEnqueued) and event.values == {"x": 0.1}]
+    events.remove(lost)
+    assert list(fold(enumerate(events, 1)).enqueued) == [{"x": 0.2}], "of a record with a hole nothing else is refused"
+    assert portrait(ledger.state) == portrait(fold(ledger._store.read()))
+
+
 def test_values_that_were_discovered_while_it_ran() -> None:
     ledger = opened()
     for number, end in enumerate((ledger.finished, ledger.failed, ledger.interrupted)):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.tuners.oracle_driver import MIN, ORACLES, drive, finish, mixed, points_18, random_oracle
 
 from krigetuner.errors import KrigeTunerWarning
-from krigetuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
+from krigetuner.oracles import BayesianOptimizationOracle, HyperbandOracle, RandomSearchOracle
 from krigetuner.space import HyperParameters
+from krigetuner.tuners.oracle import Oracle
 
 
 @pytest.mark.parametrize("make", ORACLES)
@@ -124,3 +127,112 @@ def test_an_observation_needs_a_score() -> None:
         oracle.add_observation({"a": 1}, {"acc": 1.0})
     with pytest.raises(TypeError, match="expected a number for 'loss'"):
         oracle.add_observation({"a": 1}, {"loss": "low"})
+
+
+def discover_and_finish(oracle: Oracle, trial: Any) -> None:
+    """Ends a trial whose code asks for "a" and "b"."""
+    hp = trial.hyperparameters
+    finish(oracle, trial, hp.Float("a", 0, 1) + hp.Int("b", 0, 5))
+
+
+@pytest.mark.parametrize("make", [*ORACLES, HyperbandOracle])
+def test_observations_of_an_unknown_space_do_not_exhaust_it(make: Any) -> None:
+    oracle = make(objective=MIN, max_trials=3, seed=0)
+    oracle.add_observation({"a": 0.5, "b": 2}, 2.5)
+    for left in (3, 2, 1):
+        assert oracle.remaining_trials() == left
+        discover_and_finish(oracle, oracle.create_trial("t"))
+    seen = [record.values for record in oracle._ledger.state.trials.values()]
+    assert len({(values["a"], values["b"]) for values in seen}) == 4
+    assert oracle.results()["in_space"].all()
+
+
+@pytest.mark.parametrize("make", ORACLES)
+def test_a_space_that_stays_empty_is_exhausted_by_one_trial_that_ran(make: Any) -> None:
+    oracle = make(objective=MIN, max_trials=3, seed=0)
+    oracle.add_observation({"a": 0.5}, 2.5)
+    trial = oracle.create_trial("t")
+    assert (trial.status, oracle.create_trial("other").status) == ("RUNNING", "IDLE")
+    finish(oracle, trial, 1.0)
+    stopped = oracle.create_trial("t")
+    assert (stopped.status, len(oracle.trials)) == ("STOPPED", 2)
+    assert "the search space is exhausted" in stopped.message
+
+
+@pytest.mark.parametrize("make", [*ORACLES, HyperbandOracle])
+def test_a_space_that_was_given_is_exhausted_by_observations(make: Any) -> None:
+    hp = HyperParameters()
+    hp.Boolean("flag")
+    oracle = make(objective=MIN, max_trials=3, hyperparameters=hp)
+    for flag in (True, False):
+        oracle.add_observation({"flag": flag}, float(flag))
+    assert oracle.create_trial("t").status == "STOPPED"
+
+
+def unfit_queue(path: Path, max_trials: int = 3) -> Any:
+    """An oracle that had two configurations enqueued before its space was known, the second out of range."""
+    oracle = RandomSearchOracle(MIN, max_trials, seed=1)
+    oracle._set_project_dir(path, "project")
+    oracle.enqueue({"b": 2})
+    oracle.enqueue({"a": 50, "b": 2})
+    discover_and_finish(oracle, oracle.create_trial("t"))
+    return oracle
+
+
+def test_an_enqueued_value_that_the_space_turns_out_not_to_have_is_not_tried(tmp_path: Path) -> None:
+    oracle = unfit_queue(tmp_path)
+    text = r"enqueue: \{'a': 50, 'b': 2\} is not tried: a: expected a number from 0\S* to 1\S*, got 50"
+    with pytest.warns(KrigeTunerWarning, match=text) as caught:
+        discover_and_finish(oracle, oracle.create_trial("t"))
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        discover_and_finish(oracle, oracle.create_trial("t"))
+    table = oracle.results()
+    assert table["in_space"].all()
+    assert (table["a"] <= 1).all()
+    assert len(table) == 3
+    assert [r.origin.algorithm for r in oracle._ledger.state.trials.values()] == ["queue", "random", "random"]
+
+
+def test_a_name_of_another_branch_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    oracle = RandomSearchOracle(MIN, 4, seed=1)
+    oracle._set_project_dir(tmp_path, "project")
+    for kind, units in (("a", 5), ("b", 150)):
+        oracle.enqueue({"kind": kind, "units": units})
+    for kind in "ab":
+        trial = oracle.create_trial("t")
+        hp = trial.hyperparameters
+        assert hp.Choice("kind", ["a", "b"]) == kind
+        with hp.conditional_scope("kind", kind):
+            hp.Int("units", *((1, 10) if kind == "a" else (100, 200)))
+        finish(oracle, trial, 1.0)
+    assert [r.origin.algorithm for r in oracle._ledger.state.trials.values()] == ["queue", "queue"]
+    oracle.close()
+
+
+def test_a_refused_configuration_stays_refused_after_a_restart(tmp_path: Path) -> None:
+    oracle = unfit_queue(tmp_path)
+    oracle.enqueue({"b": 4})
+    with pytest.warns(KrigeTunerWarning, match="a: expected"):
+        trial = oracle.create_trial("t")
+    assert trial.hyperparameters.values["b"] == 4
+    oracle.close()
+    again = RandomSearchOracle(MIN, 3, seed=1)
+    again._set_project_dir(tmp_path, "project")
+    assert not again._ledger.state.enqueued
+    assert len(again.trials) == 2
+    again.close()
+
+
+def test_an_observation_that_the_space_turns_out_not_to_have_is_never_the_best() -> None:
+    oracle = RandomSearchOracle(MIN, 2, seed=1)
+    oracle.add_observation({"a": -50, "b": 2}, -48.0)
+    oracle.add_observation({"a": 0.5, "b": 2}, 9.0)
+    assert oracle.get_best_trials()[0].score == -48.0, "nothing is known against it yet"
+    for _ in range(2):
+        discover_and_finish(oracle, oracle.create_trial("t"))
+    assert oracle.remaining_trials() == 0
+    assert oracle.results()["in_space"].tolist() == [False, True, True, True]
+    assert 0 not in [trial.number for trial in oracle.get_best_trials(9)]
+    assert oracle.get_best_trials()[0].score >= 0

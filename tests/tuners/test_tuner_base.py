@@ -148,6 +148,28 @@ def test_names_that_no_build_asks_for_are_reported_when_they_are_enqueued(
     fitting.enqueue({"x": 0.0, "epochs": 2})  # fit may ask for it
 
 
+def test_an_observation_of_what_fit_alone_asks_for_does_not_end_the_search(
+    tmp_path: Path, opened: list[BaseTuner]
+) -> None:
+    class Fitting(HyperModel):
+        def build(self, hp: HyperParameters) -> Any:
+            return None
+
+        def fit(self, hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any:
+            return hp.Int("epochs", 1, 3)
+
+    class Mine(BaseTuner):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            hp = trial.hyperparameters
+            return self.hypermodel.fit(hp, self.hypermodel.build(hp))
+
+    tuner = Mine(GridSearchOracle(None, 9, seed=1), Fitting(), directory=tmp_path)
+    opened.append(tuner)
+    tuner.add_observation({"epochs": 2}, 2.0)
+    tuner.search(verbose=0)
+    assert sorted(t.hyperparameters.values["epochs"] for t in tuner.oracle.trials.values()) == [1, 2, 3]
+
+
 def test_storage_and_durability_are_given_once(tmp_path: Path, opened: list[BaseTuner]) -> None:
     class Mine(BaseTuner):
         run_trial = Parabola.run_trial

@@ -10,8 +10,10 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from krigetuner.store.artifacts import remove_leftovers, written_whole
 
@@ -37,7 +39,6 @@ class Checkpoints:
         self.best = self.directory / BEST
         self.build = self.directory / BUILD
         self.state = self.directory / STATE
-        self._count = 0
         self._saved = 0.0
         self._cost = 0.0
 
@@ -79,7 +80,7 @@ class Checkpoints:
         """Saves where the training stands: weights with the optimizer's variables, and `state`.
 
         The weights come first, then `state` that names them, then the link that makes them the trial's best: whenever a
-        kill comes, what `state` names is there.
+        kill or a power cut comes, what `state` names is there, and whole.
 
         Args:
             model: that trains.
@@ -88,12 +89,15 @@ class Checkpoints:
         """
         began = time.monotonic()
         former = self._weights_files()
-        self._count += 1
-        weights = self.directory / f"training-{os.getpid()}-{self._count}.weights.h5"
-        _save_weights(model, weights)
+        # Not a number that is counted up: the process that goes on may have the pid of the one that was cut short, and
+        # would overwrite the weights that the present `state` names.
+        weights = self.directory / f"training-{uuid4().hex}.weights.h5"
+        _save_weights(model, weights, lasting=True)
         if not weights.exists():
             return
-        _write(self.state, {**state, "weights": weights.name, "build": _build_config(model), "is_best": best})
+        named = {**state, "weights": weights.name, "build": _build_config(model), "is_best": best}
+        _write(self.state, named, lasting=True)
+        _flush_directory(self.directory)  # the new names before the former file goes
         for path in former:
             path.unlink(missing_ok=True)
         if best:
@@ -108,6 +112,7 @@ class Checkpoints:
                 os.link(weights, path)
             except OSError:  # a file system without hard links
                 shutil.copyfile(weights, path)
+                _flush(path)
         if not self.build.exists():
             config = json.loads(self.state.read_text(encoding="utf-8")).get("build")
             if config is not None:
@@ -201,10 +206,16 @@ class Checkpoints:
         return list(self.directory.glob("training-*.weights.h5"))
 
 
-def _save_weights(model: Any, path: Path) -> None:
-    """Saves weights; a model whose own `save_weights` writes nothing can be tuned, and has no weights to load."""
+def _save_weights(model: Any, path: Path, lasting: bool = False) -> None:
+    """Saves weights; a model whose own `save_weights` writes nothing can be tuned, and has no weights to load.
+
+    Args:
+        lasting: whether they have to be on the disk before they get their name.
+    """
     with written_whole(path, optional=True) as beside:
         model.save_weights(str(beside))
+        if lasting and beside.is_file():
+            _flush(beside)
 
 
 def _load(model: Any, weights: Path, build: Mapping[str, Any] | None) -> None:
@@ -228,6 +239,24 @@ def _build_config(model: Any) -> Any:
         return None
 
 
-def _write(path: Path, data: Any) -> None:
+def _write(path: Path, data: Any, lasting: bool = False) -> None:
     with written_whole(path) as beside:
         beside.write_text(json.dumps(data), encoding="utf-8")
+        if lasting:
+            _flush(beside)
+
+
+def _flush(path: Path) -> None:
+    """Waits until the contents of a file are on the disk: renamed before, it could be empty after a power cut."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_directory(path: Path) -> None:
+    """Waits until the names in a directory are on the disk, where the system can."""
+    with suppress(OSError):  # Windows does not open directories
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -124,7 +124,7 @@ def refuse_several(name: str, value: Any, objective: Objective) -> None:
         shape = tuple(int(n) for n in getattr(value, "shape", (len(value),)))
         raise FatalValueError(
             f"objective: expected one number for {name}, got values of shape {shape}; use a metric with one value, "
-            'such as F1Score(average="macro")'
+            'such as F1Score(average="macro"), and of what fit() gives return all, not its `history`'
         )
 
 

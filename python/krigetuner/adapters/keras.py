@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import difflib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +15,9 @@ import numpy as np
 from krigetuner.adapters.function import advice, names_of, number_of, refuse_several
 from krigetuner.errors import FailedTrialError, FatalTypeError, FatalValueError, MissingDependency
 from krigetuner.trial.objective import Objective
+
+_MUTED: ContextVar[bool] = ContextVar("_MUTED", default=False)
+"""Whether fits that begin here show no progress bars."""
 
 
 def keras_module() -> Any:
@@ -165,16 +170,40 @@ def in_scope(distribution_strategy: Any) -> AbstractContextManager[Any]:
 
 @contextmanager
 def bars_off(off: bool) -> Iterator[None]:
-    """Keeps Keras' progress bars, on unless told otherwise, out of the block."""
+    """Keeps Keras' progress bars, on unless told otherwise, out of the block, and its other messages."""
+    if off:
+        _make_bars_mutable()
     config = keras_module().config
-    if not off or not config.is_interactive_logging_enabled():
-        yield
-        return
-    config.disable_interactive_logging()
+    disabled = off and config.is_interactive_logging_enabled()
+    muted = _MUTED.set(off)
+    if disabled:
+        config.disable_interactive_logging()
     try:
         yield
     finally:
-        config.enable_interactive_logging()
+        _MUTED.reset(muted)
+        if disabled:
+            config.enable_interactive_logging()
+
+
+def _make_bars_mutable() -> None:
+    """Has every bar take `_MUTED` from where its fit begins.
+
+    Keras' own setting is of one thread only, and with JAX and PyTorch bars are drawn in other threads than the fit's.
+    """
+    bars = keras_module().callbacks.ProgbarLogger
+    own = bars.set_params
+    if hasattr(own, "mutable"):
+        return
+
+    @functools.wraps(own)
+    def set_params(self: Any, params: Any) -> None:
+        own(self, params)
+        if _MUTED.get():
+            self.verbose = 0
+
+    set_params.mutable = True  # type: ignore[attr-defined]
+    bars.set_params = set_params
 
 
 # --- the objective, before an epoch is spent ------------------------------------------------------------------------

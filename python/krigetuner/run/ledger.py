@@ -144,18 +144,8 @@ class Ledger:
         everything = found.space + found.options + found.quiet
         if everything:
             seed = self.state.seed if code.seed is None else code.seed
-            self._record(
-                e.OptionsChanged(
-                    code.objective,
-                    code.algorithm,
-                    code.options,
-                    code.backend,
-                    seed,
-                    code.version,
-                    everything,
-                    plain.now(),
-                )
-            )
+            new = (code.objective, code.algorithm, code.options, code.backend, seed, code.version)
+            self._record(e.OptionsChanged(*new, everything, plain.now()))
         if found.space:
             self._define(code.parameters)
         self._tell(found.space + found.options)
@@ -345,6 +335,10 @@ class Ledger:
     def next_enqueued(self) -> dict[str, Value] | None:
         """The values to try next, None when there are none; `asked` with an origin named "queue" takes them off."""
         return dict(self.state.enqueued[0]) if self.state.enqueued else None
+
+    def refuse_enqueued(self, reason: str) -> None:
+        """Takes the first of the enqueued values off the queue without a trial."""
+        self._record(e.EnqueuedRefused(self.state.enqueued[0], plain.text(reason), plain.now()))
 
     def changes(self, after: int = 0) -> Iterator[tuple[int, e.Event]]:
         """The events behind a position, in order, without the reports of single steps."""

@@ -18,8 +18,9 @@ PHASES: dict[str, Phase] = {TrialStatus.COMPLETED: "completed", TrialStatus.FAIL
 
 
 class Placement:
-    """Which trials of a study an earlier definition of its space left outside of the present one.
+    """Which trials of a study lie outside of its present space.
 
+    They are from before a change of its definition, or were observed elsewhere and added before the space was known.
     A trial that the present definitions themselves brought up is never outside, whatever its values: else an oracle
     that hands out illegal values would never come to its end. A change costs one look at the trial; another space
     object costs one pass over all trials.
@@ -55,7 +56,7 @@ class Placement:
             self._stale.clear()
         for number in self._stale.union(range(self._seen, len(state.trials))):
             record = state.trials[number]
-            out = not space.contains(record.values) and record.seen < redefined()
+            out = not space.contains(record.values) and (not record.counted or record.seen < redefined())
             if out != (number in self.outside):
                 self.outside ^= {number}
                 self.outside_counted += (1 if out else -1) * record.counted

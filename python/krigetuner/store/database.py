@@ -174,7 +174,7 @@ class DatabaseStore:
         row = self._row()
         if row[1] == self._token:
             raise _Stale
-        who = f"process {row[3]} on host {row[2]!r}" if row[1] else "another process"
+        who = Lease(*row[1:6]).holder if row[1] else "another process"
         raise StudyLocked(
             f"{self.where}: expected to conduct this study, got the lease taken over by {who}; "
             "this process records nothing more: end it, or end the other one and run the script again"

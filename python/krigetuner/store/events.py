@@ -175,6 +175,15 @@ class TrialEnqueued(Event):
 
 
 @dataclass(frozen=True)
+class EnqueuedRefused(Event):
+    """The first of the enqueued values left the queue without a trial: the space that is known by now lacks them."""
+
+    values: Mapping[str, Value]
+    reason: str
+    time: float = 0.0
+
+
+@dataclass(frozen=True)
 class StateSaved(Event):
     """State of a user's own oracle or tuner under a key; the last one counts."""
 
@@ -205,6 +214,7 @@ KINDS: Mapping[str, type[Event]] = {
         TrialInterrupted,
         TrialRequeued,
         TrialEnqueued,
+        EnqueuedRefused,
         StateSaved,
         StudyClosed,
     )

@@ -57,6 +57,12 @@ class Lease:
             f"{expires_in:.0f} seconds), or use another project_name"
         )
 
+    @property
+    def holder(self) -> str:
+        """Who holds it, in words."""
+        own = self.machine == _machine() and self.pid == os.getpid()
+        return "another tuner of this process" if own else f"process {self.pid} on host {self.host!r}"
+
     def _is_over(self) -> bool:
         """Whether the holder is dead for certain, or this process itself."""
         if self.machine != _machine() or sys.platform == "win32":

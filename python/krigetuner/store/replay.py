@@ -180,6 +180,11 @@ def _enqueued(state: StudyState, event: e.TrialEnqueued) -> None:
     state.enqueued.append(dict(event.values))
 
 
+def _refused(state: StudyState, event: e.EnqueuedRefused) -> None:
+    if state.enqueued and state.enqueued[0] == event.values:  # of a damaged record some may be missing
+        state.enqueued.popleft()
+
+
 def _saved(state: StudyState, event: e.StateSaved) -> None:
     state.saved[event.key] = event.state
 
@@ -200,6 +205,7 @@ _FOLD: Mapping[type[e.Event], Callable[[StudyState, Any], None]] = {
     e.TrialInterrupted: _interrupted,
     e.TrialRequeued: _requeued,
     e.TrialEnqueued: _enqueued,
+    e.EnqueuedRefused: _refused,
     e.StateSaved: _saved,
     e.StudyClosed: _closed,
 }

@@ -39,6 +39,7 @@ class Writer:
             e.TrialInterrupted: self._interrupted,
             e.TrialRequeued: self._interrupted,
             e.TrialEnqueued: self._enqueued,
+            e.EnqueuedRefused: self._refused,
             e.StateSaved: self._saved,
         }
 
@@ -231,6 +232,9 @@ class Writer:
 
     def _enqueued(self, cursor: Any, position: int, event: e.TrialEnqueued) -> None:
         self._insert(cursor, "enqueued", position=position, hyperparameters=to_json(event.values))
+
+    def _refused(self, cursor: Any, position: int, event: e.EnqueuedRefused) -> None:
+        self._take_enqueued(cursor)
 
     def _saved(self, cursor: Any, position: int, event: e.StateSaved) -> None:
         self._delete(cursor, "saved", key=event.key)

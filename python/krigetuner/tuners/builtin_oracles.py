@@ -13,6 +13,7 @@ from krigetuner.search.protocol import Algorithm, Answer, Done, Wait
 from krigetuner.search.random_search import RandomSearch
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
+from krigetuner.trial.history import History
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners import options
 from krigetuner.tuners.oracle import Oracle
@@ -65,13 +66,22 @@ class AlgorithmOracle(Oracle):
         if ahead is not None and ahead.space is space and ahead.number == len(self._ledger.state.trials):
             answer, self._seen = ahead.answer, ahead.seen
         else:
-            answer = self._present_algorithm().ask(space, self._ledger.history(space), 1)
+            answer = self._ask(space)
         if isinstance(answer, Wait):
             return {"status": TrialStatus.IDLE, "values": None, "message": answer.reason}
         if isinstance(answer, Done):
             return {"status": TrialStatus.STOPPED, "values": None, "message": answer.reason}
         self._origin = answer[0].origin
         return {"status": TrialStatus.RUNNING, "values": dict(answer[0].values)}
+
+    def _ask(self, space: Space) -> Answer:
+        """The algorithm's answer, which is a trial while only observations are known of a space that trials reveal."""
+        algorithm, history = self._present_algorithm(), self._ledger.history(space)
+        answer = algorithm.ask(space, history, 1)
+        if not (isinstance(answer, Done) and self._definitions.revealing):
+            return answer
+        ran = any(o.origin.algorithm != "given" for o in history)
+        return answer if ran else algorithm.ask(space, History((), history.next_number), 1)
 
     @synchronized
     def _look_ahead(self) -> bool:
@@ -84,7 +94,7 @@ class AlgorithmOracle(Oracle):
         if self._ahead is not None and self._ahead.space is space and self._ahead.number == number:
             return False
         began = time.perf_counter()
-        answer = self._present_algorithm().ask(space, self._ledger.history(space), 1)
+        answer = self._ask(space)
         if not isinstance(answer, list):
             return False  # another result may change that
         origin = answer[0].origin

@@ -90,7 +90,7 @@ class Oracle(OracleStudy):
 
     def _new_trial(self, tuner_id: str) -> Trial:
         trial_id, self._seen = self._next_trial_id(), None
-        values = self._ledger.next_enqueued()
+        values = self._next_enqueued()
         if values is not None:
             values, origin = self._enqueued(values)
         else:
@@ -161,6 +161,8 @@ class Oracle(OracleStudy):
     @synchronized
     def enqueue(self, values: Mapping[str, Any] | HyperParameters) -> None:
         """Has a configuration tried before anything is suggested; one that was enqueued before is not tried again.
+
+        One with a value that the space, known only later, does not have is left out with a `KrigeTunerWarning`.
 
         Args:
             values: by name; names that are left out take their defaults.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.observed import Placement
 from krigetuner.run.progress import TO_GO_ON
@@ -354,6 +356,19 @@ class OracleStudy(OracleInternals):
     def _placement(self) -> Placement:
         """Which trials an earlier definition of the space left outside of the present one."""
         return self._ledger.placement(self._definitions.space())
+
+    def _next_enqueued(self) -> dict[str, Any] | None:
+        """The first enqueued values that the space has as it is known now; those before them are refused."""
+        while (values := self._ledger.next_enqueued()) is not None:
+            try:
+                return self._definitions.check(values)
+            except ValueError as error:
+                if self._definitions.space().contains(values):
+                    return values  # a name of another branch, which may have one of its own here
+                self._ledger.refuse_enqueued(str(error))
+                text = f"enqueue: {values} is not tried: {error}; enqueue it again with values that are allowed"
+                warnings.warn(text, KrigeTunerWarning, stacklevel=5)
+        return None
 
     def _observation_key(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
         """What makes two observations the same: values, defaults for what they lack, and metrics."""

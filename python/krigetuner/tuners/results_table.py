@@ -38,9 +38,9 @@ def results_table(
 
     Columns: trial_id, status, score, best_step, suggestion_seconds (spent on deciding what to try), seconds (of the
     last attempt), executions (how many completed), score_std (standard deviation of the score over the executions,
-    missing for one), in_space (False for a trial that a change of the space's definition left outside), message (why
-    it failed), then the hyperparameters, then the final metrics; `hyperparameter/<name>` and `metric/<name>` where a
-    name is that of an earlier column.
+    missing for one), in_space (False for a trial that a change of the space's definition left outside, and for an
+    observation outside of what the space turned out to be), message (why it failed), then the hyperparameters, then
+    the final metrics; `hyperparameter/<name>` and `metric/<name>` where a name is that of an earlier column.
 
     Args:
         records: the trials.

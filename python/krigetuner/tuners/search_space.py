@@ -62,6 +62,12 @@ class SearchSpace:
         self._warned: set[str] = set()
         self.known_before: frozenset[str] = frozenset()
 
+    @property
+    def revealing(self) -> bool:
+        """Whether a trial may show more to vary: it has to run before the space can be said to be exhausted."""
+        may_grow = self.allow_new_entries and self.tune_new_entries and not self.whole
+        return may_grow or not self.recorder.space
+
     def space(self) -> Space:
         """The parameters as an algorithm sees them; the same object while they stay the same."""
         parameters = tuple(self.recorder.space)

@@ -185,5 +185,6 @@ ADVICE = (
 
 def _elsewhere(what: str) -> RuntimeError:
     return RuntimeError(
-        f"oracle: expected {what} to be used in the process that searches, got it in a worker; {ADVICE}"
+        f"oracle: expected {what} to be used in the process that searches, got it in a worker or a pickled copy; "
+        f"{ADVICE}"
     )

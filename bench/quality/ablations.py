@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from krigetuner.gp.maximise import design
-from krigetuner.search.stagnation import Step, next_step
 
 SEARCH, STAGNATION, MODEL, MAXIMISE, PRIORS, ACQUISITION = (
     f"krigetuner.{name}"
@@ -64,10 +63,6 @@ def _no_neighbours(space: Any, row: Any) -> Any:
     return np.empty((0, space.dimensions))
 
 
-def _never_precise(number: int, losses: Any, unit: float, running: int, categories: bool, precise: bool) -> Step:
-    return next_step(number, losses, unit, running, categories, False)
-
-
 ABLATIONS = {
     "transforms": Ablation("losses scaled and outliers squeezed only", SEARCH, "LEARNED", ("plain",)),
     "log-transform": Ablation("the power transform only", SEARCH, "LEARNED", ("power",)),
@@ -78,10 +73,12 @@ ABLATIONS = {
     "parabola": Ablation(
         "no parabola near the best row", SEARCH, "lowest_rows", lambda space, *_: np.empty((0, space.dimensions))
     ),
-    "digits": Ablation("no more parabolas where losses are precise", SEARCH, "next_step", _never_precise),
+    "digits": Ablation("no more parabolas where losses are precise", STAGNATION, "PRECISE", 0.0),
+    "nearby": Ablation("no model of what is near the best row alone", STAGNATION, "QUIET", 0.0),
     "design": Ablation("random rows after the first", SEARCH, "design", _random_after_first),
     "first-guess": Ablation("the design's first row at random", SEARCH, "design", _without_first),
     "refit-schedule": Ablation("hyperparameters fitted at every trial", SEARCH, "refit_size", lambda n: n),
+    "refining": Ablation("hyperparameters as they were found until the next fit", SEARCH, "REFINED", 0),
     "learned-noise": Ablation("noise held at the prior's mode, and so never precise", PRIORS, "NOISE_SPREAD", 1e-3),
     "local-model": Ablation("all observations in the model", MODEL, "representatives", lambda x, *_: np.arange(len(x))),
     "pending": Ablation("running trials ignored", MODEL, "Surrogate.believing", lambda model, _: model),

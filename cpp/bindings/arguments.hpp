@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "arrays.hpp"
-#include "krige/descent.hpp"
 #include "krige/hyper.hpp"
+#include "krige/maxima.hpp"
 
 namespace krige::bindings {
 
@@ -79,6 +79,23 @@ inline Effort effort_of(const py::object& iterations, const py::object& toleranc
     return {static_cast<index_t>(number("iterations", iterations)),
             number("tolerance", tolerance, true), number("reach", reach, true)};
 }
+
+// a penalty from a tuple of lower, upper (d) and strength, whose arrays are kept; none from None
+struct OwnedPenalty {
+    OwnedPenalty(const py::object& penalty, index_t d) {
+        if (penalty.is_none()) return;
+        const auto parts = py::cast<py::sequence>(penalty);
+        lower_ = checked("penalty.lower", parts[0], {d});
+        upper_ = checked("penalty.upper", parts[1], {d});
+        penalty_ = {lower_.data(), upper_.data(), number("penalty.strength", parts[2])};
+    }
+
+    const Penalty* view() const { return penalty_.lower != nullptr ? &penalty_ : nullptr; }
+
+  private:
+    Array lower_, upper_;
+    Penalty penalty_{};
+};
 
 // a new array with the same rows
 inline Array copied(const Array& from) {

@@ -60,9 +60,10 @@ struct Core {
         fitted.score(x, acquisition, value, gradient);
     }
 
-    static void ascend(const Posterior& fitted, const Acquisition& acquisition, ConstMatrix lower,
-                       ConstMatrix upper, const Effort& effort, Matrix x, double* value) {
-        krige::ascend(fitted, acquisition, lower, upper, effort, x, value);
+    static void ascend(const Posterior& fitted, const Acquisition& acquisition,
+                       const Penalty* penalty, ConstMatrix lower, ConstMatrix upper,
+                       const Effort& effort, Matrix x, double* value) {
+        krige::ascend(fitted, acquisition, penalty, lower, upper, effort, x, value);
     }
 };
 

@@ -219,7 +219,7 @@ struct Verbs {
 
     static py::tuple ascend(const Fitted& fitted, const py::object& starts, const py::object& lower,
                             const py::object& upper, const py::object& kind, const py::object& best,
-                            const py::object& beta, const py::object& xi,
+                            const py::object& beta, const py::object& xi, const py::object& penalty,
                             const py::object& iterations, const py::object& tolerance,
                             const py::object& reach) {
         const index_t d = fitted.d();
@@ -228,6 +228,7 @@ struct Verbs {
         const Array from = checked("lower", lower, {b, d});
         const Array until = checked("upper", upper, {b, d});
         const Acquisition acquisition = acquisition_of(kind, best, beta, xi);
+        const OwnedPenalty taken(penalty, d);
         const Effort effort = effort_of(iterations, tolerance, reach);
         Array points = copied(begin);
         Array value({b});
@@ -237,7 +238,7 @@ struct Verbs {
         double* to_value = value.mutable_data();
         {
             const Call call(fitted);
-            Core::ascend(fitted, acquisition, low, high, effort, to, to_value);
+            Core::ascend(fitted, acquisition, taken.view(), low, high, effort, to, to_value);
         }
         return py::make_tuple(points, value);
     }
@@ -266,8 +267,8 @@ void register_verbs(py::module_& module, const Init& init) {
         .def("sample", &V::sample, arg("x"), arg("normals"), arg("jitter"),
              "Samples (s, m), or the index of the first pivot that is not positive.")
         .def("ascend", &V::ascend, arg("starts"), arg("lower"), arg("upper"), arg("kind"),
-             arg("best"), arg("beta"), arg("xi"), arg("iterations"), arg("tolerance"),
-             arg("reach"));
+             arg("best"), arg("beta"), arg("xi"), arg("penalty"), arg("iterations"),
+             arg("tolerance"), arg("reach"));
     py::class_<Core>(module, "Core", py::module_local(), "Where posteriors are made.")
         .def(init)
         .def("kernel", &V::kernel, arg("a"), arg("b"), arg("hyper"), arg("gradient"))

@@ -1,5 +1,6 @@
 #include "krige/maxima.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -35,6 +36,18 @@ double surprise(ConstMatrix x, const double* y, const double* known, Hyper hyper
     return -(likelihood + density);
 }
 
+// the penalty of one point x (d), whose slope is added to one that is there
+double penalise(const Penalty& penalty, const double* x, double* slope, index_t d) {
+    double squared = 0.0;
+    for (index_t j = 0; j < d; ++j) {
+        const double below = std::max(penalty.lower[j] - x[j], 0.0);
+        const double above = std::max(x[j] - penalty.upper[j], 0.0);
+        squared += below * below + above * above;
+        slope[j] += 2.0 * penalty.strength * (above - below);
+    }
+    return penalty.strength * squared;
+}
+
 }  // namespace
 
 void most_likely(ConstMatrix x, const double* y, const double* known, const Hyper& hyper,
@@ -51,17 +64,27 @@ void most_likely(ConstMatrix x, const double* y, const double* known, const Hype
     for (index_t i = 0; i < b; ++i) density[i] = -density[i];
 }
 
-void ascend(const Posterior& posterior, const Acquisition& acquisition, ConstMatrix lower,
-            ConstMatrix upper, const Effort& effort, Matrix x, double* value) {
+void climb(const Function& score, const Penalty* penalty, ConstMatrix lower, ConstMatrix upper,
+           const Effort& effort, Matrix x, double* value) {
     const Function function = [&](ConstMatrix points, double* f, Matrix slope) {
-        posterior.score(points, acquisition, f, slope);
+        score(points, f, slope);
         for (index_t i = 0; i < points.rows; ++i) {
             f[i] = -f[i];
             for (index_t j = 0; j < points.cols; ++j) slope(i, j) = -slope(i, j);
+            if (penalty != nullptr)
+                f[i] += penalise(*penalty, points.row(i), slope.row(i), points.cols);
         }
     };
     descend(function, lower, upper, effort, x, value);
     for (index_t i = 0; i < x.rows; ++i) value[i] = -value[i];
+}
+
+void ascend(const Posterior& posterior, const Acquisition& acquisition, const Penalty* penalty,
+            ConstMatrix lower, ConstMatrix upper, const Effort& effort, Matrix x, double* value) {
+    const Function score = [&](ConstMatrix points, double* f, Matrix slope) {
+        posterior.score(points, acquisition, f, slope);
+    };
+    climb(score, penalty, lower, upper, effort, x, value);
 }
 
 }  // namespace krige

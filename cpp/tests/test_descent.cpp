@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "krige/descent.hpp"
+#include "krige/maxima.hpp"
 
 using namespace krige;
 
@@ -51,6 +52,32 @@ TEST_CASE("descent holds variables at their bounds, each start in its own box") 
     CHECK(x[1] == doctest::Approx(0.0).epsilon(1e-6));
     CHECK(x[2] == doctest::Approx(0.0).epsilon(1e-6));
     CHECK(x[3] == 0.4);
+}
+
+TEST_CASE("climbing holds off a point outside a box") {
+    // the top of -(x - 0.9)^2 - strength (x - 0.5)^2
+    const Function hill = [](ConstMatrix x, double* value, Matrix slope) {
+        for (index_t i = 0; i < x.rows; ++i) {
+            const double from = x(i, 0) - 0.9;
+            value[i] = -from * from;
+            slope(i, 0) = -2 * from;
+        }
+    };
+    const std::vector<double> zero(2, 0.0);
+    const std::vector<double> one(2, 1.0);
+    const double inside = 0.5;
+    for (const double strength : {0.0, 1.0, 3.0}) {
+        const Penalty penalty{zero.data(), &inside, strength};
+        std::vector<double> x{0.1, 1.0};
+        double value[2];
+        climb(hill, &penalty, {zero.data(), 2, 1, 1}, {one.data(), 2, 1, 1}, {60, 1e-9, 1.0},
+              {x.data(), 2, 1, 1}, value);
+        const double top = (0.9 + strength * 0.5) / (1.0 + strength);
+        for (int i = 0; i < 2; ++i) {
+            CHECK(x[static_cast<std::size_t>(i)] == doctest::Approx(top).epsilon(1e-6));
+            CHECK(value[i] == doctest::Approx(-0.16 * strength / (1.0 + strength)).epsilon(1e-6));
+        }
+    }
 }
 
 TEST_CASE("descent does not step where the value is infinite, and leaves a start there alone") {

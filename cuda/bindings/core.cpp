@@ -13,6 +13,7 @@ namespace py = pybind11;
 using krige::Effort;
 using krige::Hyper;
 using krige::Matrix;
+using krige::Penalty;
 using krige::Prior;
 using krige::bindings::OwnedHyper;
 
@@ -67,9 +68,10 @@ class Core {
         fitted.score(x, acquisition, value, gradient);
     }
 
-    static void ascend(const Fitted& fitted, const Acquisition& acquisition, ConstMatrix lower,
-                       ConstMatrix upper, const Effort& effort, Matrix x, double* value) {
-        fitted.ascend(acquisition, lower, upper, effort, x, value);
+    static void ascend(const Fitted& fitted, const Acquisition& acquisition, const Penalty* penalty,
+                       ConstMatrix lower, ConstMatrix upper, const Effort& effort, Matrix x,
+                       double* value) {
+        fitted.ascend(acquisition, penalty, lower, upper, effort, x, value);
     }
 
   private:

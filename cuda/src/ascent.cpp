@@ -1,4 +1,4 @@
-// Ascent of the acquisition from several starts at once. The steps are krige::descend's, on the
+// Ascent of the acquisition from several starts at once. The steps are krige::climb's, on the
 // host; each asks for values and slopes of all starts in one go.
 //
 // A triangular solve of a few right sides is a long chain of small steps. An ascent makes more than
@@ -44,15 +44,8 @@ struct Fitted::Climb {
     }
 
     void operator()(ConstMatrix x, double* value, krige::Matrix slope) {
-        if (self.inverse_.size() == 0) {
-            self.score(x, acquisition, value, slope);
-        } else {
-            evaluate(x, value, slope);
-        }
-        for (index_t i = 0; i < x.rows; ++i) {
-            value[i] = -value[i];
-            for (index_t j = 0; j < x.cols; ++j) slope(i, j) = -slope(i, j);
-        }
+        if (self.inverse_.size() == 0) return self.score(x, acquisition, value, slope);
+        evaluate(x, value, slope);
     }
 
     void evaluate(ConstMatrix x, double* value, krige::Matrix slope) {
@@ -92,15 +85,15 @@ struct Fitted::Climb {
     DeviceArray<double> partial;    // sums of multiply_inverse
 };
 
-void Fitted::ascend(const Acquisition& acquisition, ConstMatrix lower, ConstMatrix upper,
-                    const krige::Effort& effort, krige::Matrix x, double* value) const {
+void Fitted::ascend(const Acquisition& acquisition, const krige::Penalty* penalty,
+                    ConstMatrix lower, ConstMatrix upper, const krige::Effort& effort,
+                    krige::Matrix x, double* value) const {
     if (x.rows == 0) return;
     Climb climb(*this, acquisition, x.rows);
-    const krige::Function function = [&climb](ConstMatrix points, double* f, krige::Matrix slope) {
+    const krige::Function score = [&climb](ConstMatrix points, double* f, krige::Matrix slope) {
         climb(points, f, slope);
     };
-    krige::descend(function, lower, upper, effort, x, value);
-    for (index_t i = 0; i < x.rows; ++i) value[i] = -value[i];
+    krige::climb(score, penalty, lower, upper, effort, x, value);
 }
 
 }  // namespace krige_cuda

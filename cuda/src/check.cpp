@@ -67,7 +67,11 @@ void check_launch(const char* kernel) { check(cudaGetLastError(), kernel); }
 
 void check_library(int status, const char* function) {
     if (status == 0) return;
+    std::size_t free = 0;
+    std::size_t total = 0;
+    if (cudaMemGetInfo(&free, &total) != cudaSuccess) cudaGetLastError();
     throw Unavailable(std::string(function) + ": expected status 0, got " + std::to_string(status) +
+                      " with " + bytes_text(free) + " free of " + bytes_text(total) +
                       "; the GPU may be lost or out of memory: see nvidia-smi, " + other_cores);
 }
 

@@ -108,12 +108,15 @@ void require(int device) {
     }
 }
 
-DeviceScope::DeviceScope(int device) {
+DeviceScope::DeviceScope(int device) : device_(device) {
     check(cudaGetDevice(&former_), "asking for the current GPU");
     check(cudaSetDevice(device), "choosing a GPU");
 }
 
-DeviceScope::~DeviceScope() { cudaSetDevice(former_); }
+DeviceScope::~DeviceScope() {
+    // a former GPU that is lost or another's alone is no fault of this one, which goes on
+    if (former_ != device_ && cudaSetDevice(former_) != cudaSuccess) cudaGetLastError();
+}
 
 Stream::Stream(int device) : device_(device) {
     {

@@ -30,6 +30,7 @@ Fitted::Fitted(int device, ConstMatrix x, const double* y, const double* noise,
       alpha_(n_, stream_),
       jitter_(jitter) {
     const Session session(stream_);
+    clear(factor_.data(), factor_.size(), stream_);  // copies take the upper half along
     DeviceArray<double> variances(n_, stream_);
     to_device(variances.data(), noise, n_, stream_);
     kernel_lower(session.id(), metric_.view(), points_.view(), variances.data(), n_, jitter_,
@@ -53,6 +54,7 @@ Fitted::Fitted(const Fitted& base, ConstMatrix x, const double* y, const double*
     const Session session(stream_);
     const int old = base.n_;
     const int k = n_ - old;
+    clear(factor_.data(), factor_.size(), stream_);  // as above
     copy_rows(factor_.data(), stride_, base.factor_.data(), base.stride_, old, stream_);
     if (k > 0) {
         const DevicePoints<double> added(x, metric_.view(), stream_);

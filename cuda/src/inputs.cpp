@@ -46,6 +46,7 @@ DevicePoints<T>::DevicePoints(ConstMatrix x, const Metric& metric, const Stream&
       stride_(padded(x.rows)),
       step_(metric.d * stride_),
       values_(metric.batch * step_, stream) {
+    clear(values_.data(), values_.size(), stream);  // rows are padded
     place(x, metric, 0, stream);
 }
 
@@ -56,6 +57,7 @@ DevicePoints<T>::DevicePoints(const DevicePoints& base, ConstMatrix x, const Met
       stride_(padded(count_)),
       step_(metric.d * stride_),
       values_(step_, stream) {
+    clear(values_.data(), values_.size(), stream);
     check(cudaMemcpy2DAsync(values_.data(), static_cast<std::size_t>(stride_) * sizeof(T),
                             base.values_.data(), static_cast<std::size_t>(base.stride_) * sizeof(T),
                             static_cast<std::size_t>(base.count_) * sizeof(T),

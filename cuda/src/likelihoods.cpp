@@ -6,6 +6,7 @@
 namespace krige_cuda {
 namespace {
 
+constexpr index_t deepest_grid = 65535;     // blocks in its third direction, one for a setting
 constexpr index_t largest_of_batch = 2048;  // larger ones fill a GPU alone, by cuSOLVER
 
 bool same_kind(const krige::Metric& a, const krige::Metric& b) {
@@ -49,7 +50,8 @@ void Likelihoods::evaluate(const Settings& settings, const double* noise,
 index_t Likelihoods::settings_at_once() const {
     const auto one = static_cast<std::size_t>(likelihood_size(n_, static_cast<int>(x_.cols), 1)) *
                      sizeof(double);
-    return std::max(index_t{1}, static_cast<index_t>(workspace_limit() / one));
+    const auto fit = static_cast<index_t>(workspace_limit() / one);
+    return std::min(std::max(fit, index_t{1}), deepest_grid);
 }
 
 double* Likelihoods::workspace(index_t size) {

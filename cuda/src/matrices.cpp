@@ -30,12 +30,10 @@ class Bands {
             const index_t rows = std::min(height, a_.rows - first);
             const DevicePoints<double> points(a_.block(first, 0, rows, a_.cols), metric_, stream_);
             compute(points.view(), m, band.data());
-            const auto bytes = static_cast<std::size_t>(rows * m) * sizeof(double);
-            check(cudaMemcpy2DAsync(out + first * m,
-                                    static_cast<std::size_t>(a_.rows * m) * sizeof(double),
-                                    band.data(), bytes, bytes, static_cast<std::size_t>(layers_),
-                                    cudaMemcpyDeviceToHost, stream_.get()),
-                  "copying from the GPU");
+            // one by one: as rows of one copy, whole matrices would be longer than it allows
+            for (index_t layer = 0; layer < layers_; ++layer)
+                to_host(out + (layer * a_.rows + first) * m, band.data() + layer * rows * m,
+                        rows * m, stream_);
         }
         stream_.synchronise();
     }

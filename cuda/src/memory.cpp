@@ -12,8 +12,8 @@ constexpr std::size_t default_limit = std::size_t{2} << 30;
 
 std::atomic<std::size_t> limit{default_limit};
 
-// One pool per GPU beside the default one, whose settings belong to other libraries. It keeps as
-// much as a workspace needs; the rest goes back to the system.
+// One pool per GPU beside the default one, whose settings belong to other libraries. Beside what is
+// in use it keeps as much as a workspace needs; the rest goes back to the system.
 class AsyncAllocator final : public Allocator {
   public:
     Block take(std::size_t bytes, const Stream& stream) override {
@@ -25,15 +25,39 @@ class AsyncAllocator final : public Allocator {
             return again(bytes, stream);
         }
         check(status, "taking device memory");
-        return block;
+        return in_use(block, stream);
     }
 
     void give(const Block& block, const Stream& stream) noexcept override {
         // a lost device has taken its memory with it; there is nobody to tell
         if (cudaFreeAsync(block.data, stream.get()) != cudaSuccess) cudaGetLastError();
+        const std::lock_guard<std::mutex> lock(mutex_);
+        Pool& from = pools_[stream.device()];
+        from.used -= block.bytes;
+        if (!keep(from)) cudaGetLastError();
     }
 
   private:
+    struct Pool {
+        cudaMemPool_t handle = nullptr;
+        std::size_t used = 0;
+    };
+
+    // the threshold counts what is in use too, and so it moves with that
+    static bool keep(const Pool& pool) noexcept {
+        std::uint64_t kept = pool.used + limit.load();
+        return cudaMemPoolSetAttribute(pool.handle, cudaMemPoolAttrReleaseThreshold, &kept) ==
+               cudaSuccess;
+    }
+
+    Block in_use(const Block& block, const Stream& stream) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        Pool& from = pools_[stream.device()];
+        from.used += block.bytes;
+        if (!keep(from)) cudaGetLastError();  // then it gives back more than it must
+        return block;
+    }
+
     // what this process has freed may still be with the pool
     Block again(std::size_t bytes, const Stream& stream) {
         Block block{nullptr, bytes, nullptr};
@@ -46,27 +70,23 @@ class AsyncAllocator final : public Allocator {
             throw out_of_memory(bytes);
         }
         check(status, "taking device memory");
-        return block;
+        return in_use(block, stream);
     }
 
     cudaMemPool_t pool(int device) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        const auto known = pools_.find(device);
-        if (known != pools_.end()) return known->second;
+        Pool& found = pools_[device];
+        if (found.handle != nullptr) return found.handle;
         cudaMemPoolProps properties{};
         properties.allocType = cudaMemAllocationTypePinned;
         properties.location.type = cudaMemLocationTypeDevice;
         properties.location.id = device;
-        cudaMemPool_t made = nullptr;
-        check(cudaMemPoolCreate(&made, &properties), "making a pool of memory");
-        std::uint64_t kept = limit.load();
-        check(cudaMemPoolSetAttribute(made, cudaMemPoolAttrReleaseThreshold, &kept),
-              "setting what a pool keeps");
-        return pools_[device] = made;
+        check(cudaMemPoolCreate(&found.handle, &properties), "making a pool of memory");
+        return found.handle;
     }
 
     std::mutex mutex_;
-    std::map<int, cudaMemPool_t> pools_;
+    std::map<int, Pool> pools_;
 };
 
 struct Chosen {

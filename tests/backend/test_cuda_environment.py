@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from krigetuner.backend import cuda_environment as environment
 from krigetuner.errors import BackendUnavailable
@@ -42,6 +44,21 @@ def test_a_workspace_that_is_none(monkeypatch: pytest.MonkeyPatch, text: str) ->
     monkeypatch.setenv(environment.MEMORY, text)
     with pytest.raises(ValueError, match=rf"^KRIGETUNER_CUDA_MEMORY: expected a size of at least 16MiB, got '{text}'"):
         environment.workspace()
+
+
+@given(size=st.integers(1, 1 << 42))
+def test_large_blocks_come_in_few_sizes(size: int) -> None:
+    rounded = environment.coarse(size)
+    assert size <= rounded <= max(environment.COARSE, 1.25 * size)
+    assert size > environment.COARSE or rounded == size
+    assert environment.coarse(rounded) == rounded
+
+
+def test_matrices_that_grow_with_every_trial_take_four_sizes_until_they_are_twice_as_large() -> None:
+    sizes = [environment.coarse(8 * n * n) for n in range(1_000, 10_001)]
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) <= 4 * 7  # a factor of 100 in bytes is less than seven doublings
+    assert sum(set(sizes)) < 7 * max(sizes)
 
 
 @pytest.mark.parametrize("text", ["gpu0", "-1", "1.0", "٣"])

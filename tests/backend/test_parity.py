@@ -15,7 +15,7 @@ from tests.contracts.problems import ACQUISITIONS, Problem, close, make_problem,
 
 from krigetuner.backend.acquisition_numpy import evaluate
 from krigetuner.backend.numpy_backend import NumpyBackend
-from krigetuner.backend.protocol import AcquisitionSpec, Effort, KernelHyper
+from krigetuner.backend.protocol import AcquisitionSpec, Effort, KernelHyper, Penalty
 
 REFERENCE = NumpyBackend()
 SIZES = {"n": 70, "m": 40, "d": 12}
@@ -136,6 +136,10 @@ def test_searches_for_maxima(backend: Any) -> None:
         starts = np.stack([prior.mean, prior.mean + 0.5])
         theta, expected = (most_likely(b, p, prior, starts, effort)[0] for b in (backend, REFERENCE))
         spec = AcquisitionSpec("logei", best=-0.5)
-        rows = [b.ascend(p.fit(b), p.candidates, *box(p, p.candidates), spec, effort)[0] for b in (backend, REFERENCE)]
+        d = p.x.shape[1]
+        held = Penalty(np.full(d, 0.2), np.full(d, 0.7), 10.0) if seed % 2 else None
+        rows = [
+            b.ascend(p.fit(b), p.candidates, *box(p, p.candidates), spec, effort, held)[0] for b in (backend, REFERENCE)
+        ]
         same += np.allclose(theta, expected, atol=1e-6) and np.allclose(*rows, atol=1e-6)
     assert same >= 38

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from tests.contracts.problems import ACQUISITIONS, Problem, make_problem
 
-from krigetuner.backend.protocol import AcquisitionSpec, Array, Effort, KernelHyper, Prior
+from krigetuner.backend.protocol import AcquisitionSpec, Array, Effort, KernelHyper, Penalty, Prior
 
 THOROUGH = Effort(iterations=200, tolerance=1e-6)
 
@@ -82,6 +82,48 @@ class BackendMaxima:
         assert np.all((rows >= lower) & (rows <= upper))
         np.testing.assert_allclose(values, backend.score(fitted, rows, spec)[0], rtol=1e-9, atol=1e-12)
         assert np.all(values >= backend.score(fitted, p.candidates, spec)[0] - 1e-12)
+
+    @settings(max_examples=25, deadline=None)
+    @given(seed=st.integers(0, 2**32 - 1), d=st.integers(1, 5), strength=st.sampled_from([0.0, 1e-3, 1.0, 1e6]))
+    def test_a_penalty_is_taken_outside_its_box(self, backend: Any, seed: int, d: int, strength: float) -> None:
+        p = make_problem(seed, n=15, m=4, d=d)
+        rng = np.random.default_rng(seed)
+        penalty = Penalty(rng.uniform(0.0, 0.5, d), rng.uniform(0.5, 1.0, d), strength)
+        fitted, spec = p.fit(backend), AcquisitionSpec("logei", best=-0.5)
+        rows, values = backend.ascend(fitted, p.candidates, *box(p, p.candidates), spec, THOROUGH, penalty)
+
+        def less(x: Array) -> Array:
+            below, above = np.clip(penalty.lower - x, 0.0, None), np.clip(x - penalty.upper, 0.0, None)
+            return backend.score(fitted, x, spec)[0] - strength * (below**2 + above**2).sum(axis=1)
+
+        np.testing.assert_allclose(values, less(rows), rtol=1e-9, atol=1e-9)
+        assert np.all(values >= less(p.candidates) - 1e-9)
+
+    def test_a_penalty_shifts_the_top_of_a_known_hill(self, backend: Any) -> None:
+        x = np.linspace(0.0, 1.0, 12)[:, None]
+        hyper = KernelHyper(np.array([0.3]), 1.0, np.zeros(1, dtype=bool))
+        fitted = backend.fit(x, 4.0 * (x[:, 0] - 0.7) ** 2 - 1.0, np.full(12, 1e-6), hyper)
+        spec, bounds = AcquisitionSpec("lcb", beta=0.0), (np.zeros((2, 1)), np.ones((2, 1)))
+        for strength, top in ((0.0, 0.7), (4.0, 0.6), (12.0, 0.55)):  # of -4 (x - 0.7)^2 - strength (x - 0.5)^2
+            penalty = Penalty(np.zeros(1), np.array([0.5]), strength)
+            rows, _ = backend.ascend(fitted, np.array([[0.05], [0.95]]), *bounds, spec, THOROUGH, penalty)
+            assert rows[:, 0] == pytest.approx(np.full(2, top), abs=5e-3)
+
+    @pytest.mark.parametrize(
+        ("penalty", "message"),
+        [
+            (Penalty(np.zeros(1), np.ones(2), 1.0), r"^penalty.lower: expected shape .*2.*, got .*\(1,\)"),
+            (Penalty(np.zeros(2), np.full(2, np.nan), 1.0), r"^penalty.upper: expected finite"),
+            (Penalty(np.zeros(2), np.ones(2), -1.0), r"^penalty.strength: expected .* at least 0, got -1"),
+        ],
+        ids=["width", "nan", "negative"],
+    )
+    def test_a_bad_penalty_is_refused(self, backend: Any, penalty: Penalty, message: str) -> None:
+        p = make_problem(5, m=3, d=2)
+        with pytest.raises(ValueError, match=message):
+            backend.ascend(
+                p.fit(backend), p.candidates, *box(p, p.candidates), AcquisitionSpec("ei"), THOROUGH, penalty
+            )
 
     def test_ascend_finds_the_top_of_a_known_hill(self, backend: Any) -> None:
         x = np.linspace(0.0, 1.0, 12)[:, None]

@@ -57,6 +57,19 @@ def test_with_a_flat_prior_the_likelihood_is_scikit_learns_maximum() -> None:
     assert found.noise == pytest.approx(judge.kernel_.k2.noise_level, rel=0.05)
 
 
+def test_a_few_steps_from_what_fewer_observations_say_come_near_to_what_all_say() -> None:
+    x, y = data(40)
+    believed, few = prior(2, NUMBERS, 0.0), slice(0, 34)
+    fewer = fit(NumpyBackend(), x[few], y[few], np.zeros(34), believed, NUMBERS)
+    best = fit(NumpyBackend(), x, y, np.zeros(40), believed, NUMBERS)
+    found = fit(NumpyBackend(), x, y, np.zeros(40), believed, NUMBERS, fewer)
+    theta = np.log(np.append(fewer.hyper.lengthscales, [fewer.hyper.variance, fewer.noise]))
+    before = NumpyBackend().likelihood(x, y, np.full((1, 40), fewer.noise), [fewer.hyper]).value[0]
+    before += believed.log_density(theta[None])[0][0]
+    assert before + 0.05 < found.log_posterior <= best.log_posterior + 1e-9
+    assert best.log_posterior - found.log_posterior < 0.2 * (best.log_posterior - before)
+
+
 def test_the_noise_is_learned() -> None:
     found = fit(NumpyBackend(), *data(60, 0.3), np.zeros(60), prior(2, NUMBERS, 0.0), NUMBERS)
     assert 0.05 < found.noise < 0.4

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from krigetuner.backend.numpy_backend import NumpyBackend
-from krigetuner.backend.protocol import AcquisitionSpec, Effort
-from krigetuner.gp.interior import FADED, MARGIN, STRENGTH, Interior, interior
+from krigetuner.backend.protocol import AcquisitionSpec, Effort, Penalty
+from krigetuner.gp.feasibility import boundary, feasibility
+from krigetuner.gp.interior import FADED, MARGIN, STRENGTH, interior
 from krigetuner.gp.model import LEARNED, Surrogate, choose, surrogate
 from krigetuner.search.bayesian import BayesianSearch
 from krigetuner.space.recorder import HyperParameters
@@ -18,7 +21,7 @@ NUMBERS = np.zeros(2, dtype=bool)
 MIDDLE = np.full(2, 0.5)
 
 
-def belief(trials: int, first: np.ndarray = MIDDLE, categorical: np.ndarray = NUMBERS) -> Interior:
+def belief(trials: int, first: np.ndarray = MIDDLE, categorical: np.ndarray = NUMBERS) -> Penalty:
     found = interior(first, categorical, trials)
     assert found is not None
     return found
@@ -55,20 +58,22 @@ def test_gradients_are_derivatives() -> None:
         assert slopes[:, j] == pytest.approx(numeric, abs=1e-6)
 
 
-def test_weights_add_up_and_an_ascent_climbs_their_sum() -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_it_is_added_to_the_acquisition_and_an_ascent_climbs_the_sum(fails: bool) -> None:
     rng = np.random.default_rng(1)
     x = rng.random((12, 2))
     losses, zero = x[:, 0] + x[:, 1], np.zeros(12)
     choice = choose(NumpyBackend(), x, losses, zero, NUMBERS, 0.0, LEARNED)
     plain: Surrogate = surrogate(NumpyBackend(), x, losses, zero, choice)
-    one, weight = belief(4), belief(6)
-    both = plain.weighed(one).weighed(None).weighed(weight)
+    failed, weight = np.arange(12) % 3 == 0, belief(3)
+    fail = feasibility(NumpyBackend(), x, failed, boundary(NumpyBackend(), x, failed, NUMBERS)) if fails else None
+    held = replace(plain, penalty=weight, feasibility=fail)
     spec, at = AcquisitionSpec("logei", best=plain.best), rng.random((9, 2))
-    expected = plain.score(at, spec)[0] + one.log_weight(at)[0] + weight.log_weight(at)[0]
-    assert both.score(at, spec)[0] == pytest.approx(expected)
-    ends = [m.ascend(at, np.zeros((9, 2)), np.ones((9, 2)), spec, Effort(60, 1e-7)) for m in (plain, both)]
-    assert both.score(ends[1], spec)[0].max() >= both.score(ends[0], spec)[0].max()
-    top = [e[np.argmax(m.score(e, spec)[0])].min() for m, e in zip((plain, both), ends, strict=True)]
+    expected = plain.score(at, spec)[0] + weight.log_weight(at)[0] + (fail.log_weight(at)[0] if fail else 0.0)
+    assert held.score(at, spec)[0] == pytest.approx(expected)
+    ends = [m.ascend(at, np.zeros((9, 2)), np.ones((9, 2)), spec, Effort(60, 1e-7)) for m in (plain, held)]
+    assert held.score(ends[1], spec)[0].max() >= held.score(ends[0], spec)[0].max()
+    top = [e[np.argmax(m.score(e, spec)[0])].min() for m, e in zip((plain, held), ends, strict=True)]
     assert top[0] < top[1], "the losses fall towards the corner, the belief holds back"
 
 

@@ -218,6 +218,15 @@ def test_hyperparameters_are_refitted_rarely_when_there_are_many() -> None:
     assert len(set(sizes)) < 100
 
 
+def test_between_two_fits_hyperparameters_follow_the_later_observations(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = plane()
+    refined = Conversation(search, space).run(branin, ALWAYS + 4)
+    monkeypatch.setattr("krigetuner.search.bayesian.REFINED", 0)
+    shared = Conversation(search, space).run(branin, ALWAYS + 4)
+    assert refined[: ALWAYS + 1] == shared[: ALWAYS + 1], "one for each up to here"
+    assert refined != shared
+
+
 def test_streams_are_independent_and_repeatable() -> None:
     draws = {
         k: generator(*k).random()

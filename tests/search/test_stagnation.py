@@ -9,7 +9,7 @@ import pytest
 
 from krigetuner.backend.protocol import Array
 from krigetuner.search.bayesian import BayesianSearch
-from krigetuner.search.stagnation import GAIN, PATIENCE, SETTLED, SHRINK, Step, next_step, stagnates
+from krigetuner.search.stagnation import GAIN, PATIENCE, PRECISE, QUIET, SETTLED, SHRINK, Step, next_step, stagnates
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Observation, Origin
@@ -36,8 +36,8 @@ def test_small_gains_are_none_also_together() -> None:
     assert not stagnates(1.0 - 1.5 * (1.0 - falling), 1.0)
 
 
-def steps(losses: Array, categories: bool = False, precise: bool = False) -> list[Step]:
-    return [next_step(number, losses, 1.0, 0, categories, precise) for number in range(4)]
+def steps(losses: Array, categories: bool = False, noise: float = 1.0, running: int = 0) -> list[Step]:
+    return [next_step(number, losses, 1.0, running, categories, noise) for number in range(4)]
 
 
 def test_the_steps_of_trials_that_gain_nothing() -> None:
@@ -52,9 +52,20 @@ def test_the_steps_of_trials_that_gain_nothing() -> None:
 def test_precise_losses_are_worth_a_parabola_at_every_turn_and_after_each_gain() -> None:
     losses = np.array([0.5, *WORSE])
     none, turn = Step(), Step(parabola=True, shrunk=True, eager=True)
-    assert steps(losses, precise=True) == [none, turn] * 2
-    assert steps(np.append(losses, 0.0), precise=True) == [Step(parabola=True, eager=True)] * 4
-    assert steps(np.array([1.0]), precise=True) == [none] * 4
+    assert steps(losses, noise=0.9 * PRECISE) == [Step(nearby=True), turn, none, turn]
+    assert steps(losses, noise=PRECISE)[3] == Step(shrunk=True)
+    assert steps(np.append(losses, 0.0), noise=0.0) == [Step(parabola=True, eager=True)] * 4
+    assert steps(np.array([1.0]), noise=0.0) == [none] * 4
+
+
+def test_one_in_four_is_from_near_the_best_trial_where_numbers_tell() -> None:
+    losses = np.array([0.5, *WORSE])
+    quiet, loud = steps(losses, noise=0.9 * QUIET), steps(losses, noise=QUIET)
+    assert [step.nearby for step in quiet] == [True, False, False, False]
+    assert quiet[1:] == loud[1:]
+    gained = np.append(losses, 0.0)
+    others = [loud, steps(gained, noise=0.0), steps(losses, True, noise=0.0), steps(losses, noise=0.0, running=1)]
+    assert not any(step.nearby for found in others for step in found)
 
 
 def note_of(
@@ -88,7 +99,7 @@ def test_one_in_four_then_comes_from_shorter_lengthscales() -> None:
 
 @pytest.mark.parametrize("precise", [0.0, 1e9])
 def test_one_in_four_is_where_a_parabola_is_lowest(monkeypatch: pytest.MonkeyPatch, precise: float) -> None:
-    monkeypatch.setattr("krigetuner.search.bayesian.PRECISE", precise)
+    monkeypatch.setattr("krigetuner.search.stagnation.PRECISE", precise)
     stuck = [0.2 + (0.1 * (i - 3.3)) ** 2 for i in range(PATIENCE + 7)]
     assert len(stuck) % 4 == 1
     assert note_of(stuck) == {"model": "parabola"}
@@ -114,12 +125,12 @@ def test_a_gain_is_followed_by_a_parabola_where_losses_are_precise(monkeypatch: 
     assert "model" not in after_a_gain(running=2)
     assert "model" not in after_a_gain(acquisition="ei")
     assert "model" not in after_a_gain(noise=0.05)
-    monkeypatch.setattr("krigetuner.search.bayesian.PRECISE", 1e9)
+    monkeypatch.setattr("krigetuner.search.stagnation.PRECISE", 1e9)
     assert after_a_gain(noise=0.05) == {"model": "parabola"}
 
 
 def test_a_gain_among_categories_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("krigetuner.search.bayesian.PRECISE", 1e9)
+    monkeypatch.setattr("krigetuner.search.stagnation.PRECISE", 1e9)
     hp = HyperParameters()
     hp.Choice("family", ["a", "b"])
     hp.Float("x", 0.0, 1.0)

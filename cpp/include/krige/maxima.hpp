@@ -21,9 +21,21 @@ struct Prior {
 void most_likely(ConstMatrix x, const double* y, const double* known, const Hyper& hyper,
                  const Prior& prior, const Effort& effort, Matrix theta, double* density);
 
-// x (b, d): from the starts to the points where the acquisition is largest, with its value (b),
-// each inside lower and upper (b, d)
-void ascend(const Posterior& posterior, const Acquisition& acquisition, ConstMatrix lower,
-            ConstMatrix upper, const Effort& effort, Matrix x, double* value);
+// what is taken from an acquisition outside the box between lower and upper (d): strength times the
+// squared distance to it
+struct Penalty {
+    const double* lower;
+    const double* upper;
+    double strength;
+};
+
+// x (b, d): from the starts to the points where a score, less the penalty if there is one, is
+// largest, with its value (b), each inside lower and upper (b, d)
+void climb(const Function& score, const Penalty* penalty, ConstMatrix lower, ConstMatrix upper,
+           const Effort& effort, Matrix x, double* value);
+
+// the same for an acquisition
+void ascend(const Posterior& posterior, const Acquisition& acquisition, const Penalty* penalty,
+            ConstMatrix lower, ConstMatrix upper, const Effort& effort, Matrix x, double* value);
 
 }  // namespace krige

@@ -36,6 +36,7 @@ class DeviceScope {
     DeviceScope& operator=(const DeviceScope&) = delete;
 
   private:
+    int device_;
     int former_ = 0;
 };
 

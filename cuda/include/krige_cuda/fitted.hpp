@@ -3,7 +3,7 @@
 
 #include <mutex>
 
-#include "krige/descent.hpp"
+#include "krige/maxima.hpp"
 #include "krige_cuda/algebra.hpp"
 #include "krige_cuda/inputs.hpp"
 
@@ -40,10 +40,11 @@ class Fitted {
     // out (s, m) := mean + normals (s, m) C^T; returns the failed pivot of the covariance or -1
     index_t sample(ConstMatrix x, ConstMatrix normals, double jitter, krige::Matrix out) const;
 
-    // x (b, d): from the starts to the points where the acquisition is largest, with its value (b),
-    // each inside lower and upper (b, d)
-    void ascend(const Acquisition& acquisition, ConstMatrix lower, ConstMatrix upper,
-                const krige::Effort& effort, krige::Matrix x, double* value) const;
+    // x (b, d): from the starts to the points where the acquisition, less the penalty if there is
+    // one, is largest, with its value (b), each inside lower and upper (b, d)
+    void ascend(const Acquisition& acquisition, const krige::Penalty* penalty, ConstMatrix lower,
+                ConstMatrix upper, const krige::Effort& effort, krige::Matrix x,
+                double* value) const;
 
   private:
     struct Climb;

@@ -99,6 +99,13 @@ void to_host(T* to, const T* from, index_t count, const Stream& stream) {
 }
 
 template <class T>
+void clear(T* values, index_t count, const Stream& stream) {
+    if (count == 0) return;
+    check(cudaMemsetAsync(values, 0, static_cast<std::size_t>(count) * sizeof(T), stream.get()),
+          "clearing memory on the GPU");
+}
+
+template <class T>
 void copy_within(T* to, const T* from, index_t count, const Stream& stream) {
     if (count == 0) return;
     check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(count) * sizeof(T),

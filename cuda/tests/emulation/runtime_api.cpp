@@ -184,11 +184,19 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     return cudaSuccess;
 }
 
+cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
+    if (!works()) return fail(cudaErrorLaunchFailure, "lost");
+    std::memset(to, value, bytes);
+    return cudaSuccess;
+}
+
 cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
                               std::size_t from_pitch, std::size_t width, std::size_t height,
                               cudaMemcpyKind, cudaStream_t) {
     if (!works()) return fail(cudaErrorLaunchFailure, "lost");
-    if (width > to_pitch || width > from_pitch) return fail(cudaErrorInvalidValue, "pitch");
+    constexpr std::size_t longest = (std::size_t{1} << 31) - 1;  // cudaDeviceProp::memPitch
+    if (width > to_pitch || width > from_pitch || std::max(to_pitch, from_pitch) > longest)
+        return fail(cudaErrorInvalidValue, "pitch");
     for (std::size_t row = 0; row < height; ++row)
         std::memcpy(static_cast<char*>(to) + row * to_pitch,
                     static_cast<const char*>(from) + row * from_pitch, width);

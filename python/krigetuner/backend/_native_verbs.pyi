@@ -33,6 +33,7 @@ class Fitted:
         best: float,
         beta: float,
         xi: float,
+        penalty: tuple[Array, Array, float] | None,
         iterations: int,
         tolerance: float,
         reach: float,

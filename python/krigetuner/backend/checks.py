@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from krigetuner.backend.protocol import AcquisitionKind, AcquisitionSpec, Family, KernelHyper
+from krigetuner.backend.protocol import AcquisitionKind, AcquisitionSpec, Family, KernelHyper, Penalty
 from krigetuner.errors import NotPositiveDefinite
 
 FAMILIES: tuple[str, ...] = get_args(Family)
@@ -110,6 +110,14 @@ def acquisition(value: AcquisitionSpec) -> None:
     number("xi", value.xi)
     if not math.isfinite(value.best):
         raise ValueError(f"best: expected a finite number, got {value.best!r}; pass the lowest finite y")
+
+
+def penalty(value: Penalty | None, dimensions: int) -> None:
+    """Refuses a penalty whose box has another width, or whose strength is no number of at least 0."""
+    if value is not None:
+        array("penalty.lower", value.lower, (dimensions,))
+        array("penalty.upper", value.upper, (dimensions,))
+        number("penalty.strength", value.strength)
 
 
 def not_positive_definite(pivot: int, jitter: float) -> NotPositiveDefinite:

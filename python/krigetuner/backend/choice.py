@@ -22,6 +22,7 @@ from krigetuner.backend.protocol import (
     Family,
     KernelHyper,
     Likelihood,
+    Penalty,
     Prior,
 )
 from krigetuner.errors import BackendUnavailable, KrigeTunerWarning
@@ -147,10 +148,11 @@ class GpuForLarge:
         upper: Array,
         acquisition: AcquisitionSpec,
         effort: Effort,
+        penalty: Penalty | None = None,
     ) -> tuple[Array, Array]:
-        """The points (b, d) where the acquisition is largest, from each start, and its values (b,)."""
+        """The points (b, d) where the acquisition less the penalty is largest, from each start, and its values (b,)."""
         return self._by_owner(
-            fitted, lambda backend, value: backend.ascend(value, starts, lower, upper, acquisition, effort)
+            fitted, lambda backend, value: backend.ascend(value, starts, lower, upper, acquisition, effort, penalty)
         )
 
     def _by_size(self, x: Array, work: Callable[[Backend], Result]) -> Result:

@@ -27,6 +27,8 @@ LEAST_WORKSPACE = 16 << 20
 CROSSOVER = 2000
 """Observations from which `auto` takes the GPU. Not measured yet: below it one core of a processor needs less than half
 a second for anything but a search of hyperparameters."""
+COARSE = 1 << 20
+"""Bytes from which on sizes asked of CuPy are rounded up."""
 UNITS = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
 }  # fmt: skip
@@ -108,11 +110,23 @@ def _cupy_pool(device: int) -> Callable[[int, int, int], Block]:
     def take(size: int, stream: int, device: int) -> Block:
         # CuPy keeps free blocks by the stream that is current when they are taken
         with cupy.cuda.Device(device), cupy.cuda.ExternalStream(stream, device):
-            return cupy.cuda.alloc(size)
+            return cupy.cuda.alloc(coarse(size))
 
     with cupy.cuda.Device(device):
         cupy.cuda.alloc(256)
     return take
+
+
+def coarse(size: int) -> int:
+    """The bytes to ask CuPy for: large sizes rounded up to quarters between powers of two.
+
+    CuPy keeps a freed block for requests that fit into it. Matrices grow with every trial: of exact sizes each would
+    need a new block, and all the old ones would be kept.
+    """
+    if size <= COARSE:
+        return size
+    quarter = 1 << ((size - 1).bit_length() - 3)
+    return -(-size // quarter) * quarter
 
 
 def _load_by_pathfinder() -> None:
@@ -123,5 +137,5 @@ def _load_by_pathfinder() -> None:
     for name in ("cublas", "cusolver"):
         try:
             pathfinder.load_nvidia_dynamic_lib(name)
-        except RuntimeError:  # not found by it: the directories are searched, and say what is missing
+        except Exception:  # whatever it stumbled over: the directories are searched, and say what is missing
             return

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from krigetuner.backend.descent import minimise
-from krigetuner.backend.protocol import Array, Effort, Family, KernelHyper, Likelihood, Prior
+from krigetuner.backend.protocol import Array, Effort, Family, KernelHyper, Likelihood, Penalty, Prior
 
 Likelihoods = Callable[[Array, Array, Array, Sequence[KernelHyper]], Likelihood]
 """The verb `likelihood`; its arguments need no check."""
@@ -49,14 +49,20 @@ def most_likely(
     return theta, -value
 
 
-def ascend(score: Scores, starts: Array, lower: Array, upper: Array, effort: Effort) -> tuple[Array, Array]:
+def ascend(
+    score: Scores, starts: Array, lower: Array, upper: Array, effort: Effort, penalty: Penalty | None = None
+) -> tuple[Array, Array]:
     """See `Backend.ascend`."""
     if not len(starts):
         return starts.copy(), np.empty(0)
 
     def negative(rows: Array) -> tuple[Array, Array]:
         values, gradients = score(rows)
-        return -values, np.zeros_like(rows) if gradients is None else -gradients
+        slopes = np.zeros_like(rows) if gradients is None else -gradients
+        if penalty is None:
+            return -values, slopes
+        taken, steepness = penalty.log_weight(rows, True)
+        return -values - taken, slopes if steepness is None else slopes - steepness
 
     rows, value = minimise(negative, starts, lower, upper, effort)
     return rows, -value

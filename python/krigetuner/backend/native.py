@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from krigetuner.backend import checks
-from krigetuner.backend.protocol import AcquisitionSpec, Array, Effort, Family, KernelHyper, Likelihood, Prior
+from krigetuner.backend.protocol import AcquisitionSpec, Array, Effort, Family, KernelHyper, Likelihood, Penalty, Prior
 from krigetuner.errors import BackendUnavailable
 
 
@@ -158,11 +158,13 @@ class NativeVerbs:
         upper: Array,
         acquisition: AcquisitionSpec,
         effort: Effort,
+        penalty: Penalty | None = None,
     ) -> tuple[Array, Array]:
-        """The points (b, d) where the acquisition is largest, from each start, and its values (b,)."""
+        """The points (b, d) where the acquisition less the penalty is largest, from each start, and its values (b,)."""
         a, e = acquisition, effort
+        taken = None if penalty is None else (penalty.lower, penalty.upper, penalty.strength)
         found: tuple[Array, Array] = fitted.native.ascend(
-            starts, lower, upper, a.kind, a.best, a.beta, a.xi, e.iterations, e.tolerance, e.reach
+            starts, lower, upper, a.kind, a.best, a.beta, a.xi, taken, e.iterations, e.tolerance, e.reach
         )
         return found
 

@@ -26,6 +26,7 @@ from krigetuner.backend.protocol import (
     Family,
     KernelHyper,
     Likelihood,
+    Penalty,
     Prior,
 )
 
@@ -184,11 +185,14 @@ class NumpyBackend:
         upper: Array,
         acquisition: AcquisitionSpec,
         effort: Effort,
+        penalty: Penalty | None = None,
     ) -> tuple[Array, Array]:
-        """The points (b, d) where the acquisition is largest, from each start, and its values (b,)."""
+        """The points (b, d) where the acquisition less the penalty is largest, from each start, and its values (b,)."""
         for name, rows in (("starts", starts), ("lower", lower), ("upper", upper)):
             checks.array(name, rows, (len(starts), len(fitted.hyper.lengthscales)))
-        return maxima.ascend(lambda rows: _score(fitted, rows, acquisition, True), starts, lower, upper, effort)
+        checks.penalty(penalty, len(fitted.hyper.lengthscales))
+        score = partial(_score, fitted, acquisition=acquisition, gradient=True)
+        return maxima.ascend(score, starts, lower, upper, effort, penalty)
 
     @single_threaded
     def sample(self, fitted: NumpyFitted, x: Array, normals: Array, jitter: float = 1e-10) -> Array:

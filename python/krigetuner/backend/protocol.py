@@ -132,6 +132,26 @@ class Effort:
     reach: float = 1.0
 
 
+@dataclass(frozen=True)
+class Penalty:
+    """What is taken from an acquisition outside a box: strength times the squared distance to it.
+
+    Attributes:
+        lower, upper: (d,) the box.
+        strength: at least 0.
+    """
+
+    lower: Array
+    upper: Array
+    strength: float
+
+    def log_weight(self, x: Array, gradient: bool = False) -> tuple[Array, Array | None]:
+        """The negated penalty (m,) at rows x (m, d), and its gradients (m, d) if asked for."""
+        outside = np.minimum(x - self.lower, 0.0) + np.maximum(x - self.upper, 0.0)
+        values = -self.strength * np.einsum("md,md->m", outside, outside)
+        return values, -2.0 * self.strength * outside if gradient else None
+
+
 class Fitted(Protocol):
     """A factored posterior: L, alpha, x and hyper, wherever the backend keeps them."""
 
@@ -229,10 +249,18 @@ class Backend(Protocol):
         """
 
     def ascend(
-        self, fitted: Any, starts: Array, lower: Array, upper: Array, acquisition: AcquisitionSpec, effort: Effort
+        self,
+        fitted: Any,
+        starts: Array,
+        lower: Array,
+        upper: Array,
+        acquisition: AcquisitionSpec,
+        effort: Effort,
+        penalty: Penalty | None = None,
     ) -> tuple[Array, Array]:
         """The points (b, d) where the acquisition is largest, found from each start (b, d), and its values (b,).
 
         Args:
             lower, upper: (b, d) bounds of each start; a coordinate whose bounds are equal stays.
+            penalty: taken from the acquisition everywhere, and from the values.
         """

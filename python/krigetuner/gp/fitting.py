@@ -12,6 +12,8 @@ from krigetuner.backend.protocol import Array, Backend, Effort, Family, KernelHy
 
 FAMILY: Family = "matern52"
 EFFORT = Effort(iterations=40, tolerance=1e-4)
+MORE = Effort(iterations=5, tolerance=1e-4)
+"""From hyperparameters that were found with fewer observations."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,26 @@ class Hyperparameters:
 
 
 def fit(
-    backend: Backend, x: Array, y: Array, known: Array, prior: Prior, categorical: npt.NDArray[np.bool_]
+    backend: Backend,
+    x: Array,
+    y: Array,
+    known: Array,
+    prior: Prior,
+    categorical: npt.NDArray[np.bool_],
+    earlier: Hyperparameters | None = None,
 ) -> Hyperparameters:
     """The most probable hyperparameters, searched from the prior's mode and from a less smooth start.
 
     Args:
         known: (n,) variance of each output's noise that is known, 0 where it is not.
+        earlier: those found with fewer observations, from which only a few steps are taken.
     """
-    starts = np.stack([prior.mean, prior.mean + np.concatenate([np.full(x.shape[1], -0.7), [0.0, 3.0]])])
-    theta, density = backend.most_likely(x, y, known, categorical, FAMILY, prior, starts, EFFORT)
+    if earlier is None:
+        starts = np.stack([prior.mean, prior.mean + np.concatenate([np.full(x.shape[1], -0.7), [0.0, 3.0]])])
+    else:
+        starts = np.log(np.append(earlier.hyper.lengthscales, [earlier.hyper.variance, earlier.noise]))[None]
+    effort = EFFORT if earlier is None else MORE
+    theta, density = backend.most_likely(x, y, known, categorical, FAMILY, prior, starts, effort)
     best = int(np.argmax(np.round(density, 9)))
     hyper, noise = unpack(theta[best], categorical, FAMILY)
     return Hyperparameters(hyper, noise, float(density[best]))

@@ -4,18 +4,14 @@ Who chooses a range means the best value to be inside. The posterior is least ce
 can lie on one side only, and so acquisition functions spend their first trials there (Siivola et al. 2018). Here the
 log acquisition has a penalty within MARGIN of an edge, which falls with the square of the trials (a prior on the best
 configuration that fades, after Hvarfner et al. 2022, eq. 6). No penalty where a default was given nearer to the edge.
-
-    m   candidates      d   columns
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from krigetuner.backend.protocol import Array
+from krigetuner.backend.protocol import Array, Penalty
 
 MARGIN = 0.25
 """Of a range, on both sides."""
@@ -25,27 +21,7 @@ FADED = 25
 """Trials after which the belief is dropped."""
 
 
-@dataclass(frozen=True)
-class Interior:
-    """A penalty of rows outside a box.
-
-    Attributes:
-        lower, upper: (d,) the box; -inf and inf where nothing is believed.
-        strength: at an edge, for each column.
-    """
-
-    lower: Array
-    upper: Array
-    strength: float
-
-    def log_weight(self, x: Array, gradient: bool = False) -> tuple[Array, Array | None]:
-        """What is added to a log acquisition at rows x (m, d): values (m,), and their gradients (m, d) if asked for."""
-        below, above = np.maximum(self.lower - x, 0.0) / MARGIN, np.maximum(x - self.upper, 0.0) / MARGIN
-        values = -self.strength * (below**2 + above**2).sum(axis=1)
-        return values, 2.0 * self.strength / MARGIN * (below - above) if gradient else None
-
-
-def interior(first: Array, categorical: npt.NDArray[np.bool_], trials: int) -> Interior | None:
+def interior(first: Array, categorical: npt.NDArray[np.bool_], trials: int) -> Penalty | None:
     """The belief after some trials; None when it has faded.
 
     Args:
@@ -55,6 +31,6 @@ def interior(first: Array, categorical: npt.NDArray[np.bool_], trials: int) -> I
     """
     if trials > FADED:
         return None
-    lower = np.where(categorical, -np.inf, np.minimum(first, MARGIN))
-    upper = np.where(categorical, np.inf, np.maximum(first, 1.0 - MARGIN))
-    return Interior(lower, upper, (STRENGTH / max(trials, 1)) ** 2)
+    lower = np.where(categorical, 0.0, np.minimum(first, MARGIN))
+    upper = np.where(categorical, 1.0, np.maximum(first, 1.0 - MARGIN))
+    return Penalty(lower, upper, (STRENGTH / max(trials, 1) / MARGIN) ** 2)

@@ -50,15 +50,23 @@ def design(space: Space, rng: np.random.Generator, first: Array, count: int) -> 
 
 
 def maximise(
-    space: Space, score: Score, climb: Climb, centres: Array, taken: Collection[bytes], rng: np.random.Generator
+    space: Space,
+    score: Score,
+    climb: Climb,
+    centres: Array,
+    taken: Collection[bytes],
+    rng: np.random.Generator,
+    spread: Array | None = None,
 ) -> Array | None:
     """The best untried row (d,), or None where everything that was looked at has been tried.
 
     Args:
         centres: (k, d) the best rows known, best first.
         taken: identities (`Space.row_keys`) of the rows that must not be suggested.
+        spread: legal rows to begin with; spread over the whole cube if not given.
     """
-    rows = np.concatenate([space.sample(latin(rng, SPREAD, space.dimensions)), mutations(space, centres, rng, NEAR)])
+    spread = space.sample(latin(rng, SPREAD, space.dimensions)) if spread is None else spread
+    rows = np.concatenate([spread, mutations(space, centres, rng, NEAR)])
     values = score(rows)
     for _ in range(ROUNDS):
         order = np.argsort(-values, kind="stable")

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from krigetuner.backend.maxima import ascend
-from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Effort
+from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Effort, Penalty
 from krigetuner.errors import NotPositiveDefinite
 from krigetuner.gp.feasibility import Feasibility
 from krigetuner.gp.fitting import Hyperparameters, fit
@@ -62,13 +62,6 @@ class Choice:
         return replace(self, found=replace(self.found, hyper=hyper))
 
 
-class Weight(Protocol):
-    """What is believed of configurations beside the model of their losses."""
-
-    def log_weight(self, x: Array, gradient: bool = False) -> tuple[Array, Array | None]:
-        """What is added to a log acquisition at rows x (m, d): values (m,), and their gradients (m, d) if asked for."""
-
-
 @dataclass(frozen=True)
 class Surrogate:
     """A factored posterior.
@@ -80,8 +73,9 @@ class Surrogate:
         best: the incumbent's y: the lowest posterior mean among the rows, those of running trials included.
         unit: what a loss lower by one is worth in y, at the best loss.
         jitter: what had to be added to the diagonal.
-        weights: their log weights are added to every acquisition, which must be a logarithm itself where there are any
-            (where trainings complete: after Gelbart, Snoek and Adams 2014, eq. 5).
+        penalty: taken from every acquisition.
+        feasibility: where trainings complete; its log weight is added to every acquisition, which must be a logarithm
+            itself (after Gelbart, Snoek and Adams 2014, eq. 5).
     """
 
     backend: Backend
@@ -93,21 +87,23 @@ class Surrogate:
     best: float
     unit: float
     jitter: float
-    weights: tuple[Weight, ...] = ()
+    penalty: Penalty | None = None
+    feasibility: Feasibility | None = None
 
     def score(self, x: Array, acquisition: AcquisitionSpec, gradient: bool = False) -> tuple[Array, Array | None]:
         """Acquisition values (m,) at rows x (m, d), larger is better, with gradients (m, d) if asked for."""
         values, slopes = self.backend.score(self.fitted, np.ascontiguousarray(x), acquisition, gradient)
-        for weight in self.weights:
-            more, steeper = weight.log_weight(x, gradient)
-            values = values + more
-            slopes = None if slopes is None or steeper is None else slopes + steeper
+        for weight in (self.penalty, self.feasibility):
+            if weight is not None:
+                more, steeper = weight.log_weight(x, gradient)
+                values = values + more
+                slopes = None if slopes is None or steeper is None else slopes + steeper
         return values, slopes
 
     def ascend(self, starts: Array, lower: Array, upper: Array, acquisition: AcquisitionSpec, effort: Effort) -> Array:
         """Rows (b, d) between lower and upper where the acquisition is largest, found from each start (b, d)."""
-        if not self.weights:
-            return self.backend.ascend(self.fitted, starts, lower, upper, acquisition, effort)[0]
+        if self.feasibility is None:
+            return self.backend.ascend(self.fitted, starts, lower, upper, acquisition, effort, self.penalty)[0]
         return ascend(lambda rows: self.score(rows, acquisition, True), starts, lower, upper, effort)[0]
 
     def mean(self, x: Array) -> Array:
@@ -130,10 +126,6 @@ class Surrogate:
         model = self._expecting(rows)
         return replace(model, best=min(self.best, float(model.y[-len(rows) :].min())))
 
-    def weighed(self, weight: Weight | None) -> Surrogate:
-        """The surrogate with one more weight, or itself."""
-        return self if weight is None else replace(self, weights=(*self.weights, weight))
-
     def failing(self, rows: Array, feasibility: Feasibility | None) -> Surrogate:
         """The surrogate that knows of failed trials.
 
@@ -147,7 +139,7 @@ class Surrogate:
         hyper = self.choice.found.hyper
         near = nearest(rows, self.x[np.argmin(self.means)], hyper.lengthscales, hyper.categorical)[:FAILED]
         model = self._expecting(rows[np.sort(near)]) if len(rows) else self
-        return model.weighed(feasibility)
+        return replace(model, feasibility=feasibility)
 
     def _expecting(self, rows: Array) -> Surrogate:
         """The surrogate with what is expected at rows (k, d) in the place of outputs."""
@@ -176,6 +168,14 @@ def choose(
         found = fit(backend, x, out.y, out.noise, believed, categorical)
         choices.append(Choice(kind, found, found.log_posterior + out.log_jacobian, out.unit))
     return max(choices, key=lambda c: round(c.evidence - LATER * (c.kind != kinds[0]), 6))
+
+
+def refined(backend: Backend, x: Array, losses: Array, variances: Array, noise_floor: float, choice: Choice) -> Choice:
+    """The choice made with fewer observations, its hyperparameters moved towards what these say."""
+    out, categorical = transform(losses, excess(variances), choice.kind), choice.found.hyper.categorical
+    believed = prior(x.shape[1], categorical, noise_floor)
+    found = fit(backend, x, out.y, out.noise, believed, categorical, choice.found)
+    return replace(choice, found=found, unit=out.unit)
 
 
 def surrogate(backend: Backend, x: Array, losses: Array, variances: Array, choice: Choice) -> Surrogate:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from krigetuner.backend.descent import minimise
 from krigetuner.backend.protocol import Array, Effort
+from krigetuner.gp.region import like_best
 from krigetuner.space.space import Space
 
 Columns = npt.NDArray[np.intp]
@@ -57,10 +58,7 @@ def lowest_rows(
         No rows where fewer than 2 q + 1 points share the best one's categories, nothing is numeric, or the
         gain would be lost in what the parabola leaves unexplained.
     """
-    best = x[np.argmin(losses)]
-    free = np.flatnonzero(~space.categorical & space.activity(best[None])[0])
-    others = np.setdiff1d(np.arange(space.dimensions), free)
-    alike = np.isfinite(losses) & (x[:, others] == best[others]).all(axis=1)
+    best, free, alike = like_best(space, x, losses)
     q = len(free)
     if not q or alike.sum() < 2 * q + 1:
         return np.empty((0, space.dimensions))

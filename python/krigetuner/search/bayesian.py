@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,12 +25,12 @@ from krigetuner.gp.fitting import Hyperparameters
 from krigetuner.gp.interior import interior
 from krigetuner.gp.local import representatives
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
-from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, surrogate
+from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, refined, surrogate
 from krigetuner.gp.parabola import lowest_rows
-from krigetuner.gp.priors import NOISE
 from krigetuner.gp.transforms import Kind
 from krigetuner.search.branches import Branches
 from krigetuner.search.encoded import EncodedHistory, Seen
+from krigetuner.search.nearby import nearby_row
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
 from krigetuner.search.seen import no_other, nothing_left
@@ -45,10 +46,10 @@ SHARE = 0.4
 """Of few trials, the most that such a start takes."""
 ALWAYS = 20
 """Up to so many observations every suggestion has hyperparameters of its own; later ones share them for a while."""
+REFINED = 100
+"""Up to so many, those that were shared are moved towards what the later observations say."""
 APART = 1e6
 """What is taken from the log acquisition of rows with the best row's categories, where others are looked for."""
-PRECISE = 0.5
-"""Learned noise that makes losses precise, in what is expected of it before there are any."""
 CARE, CAREFUL = 10.0, 6
 """How many times as much the probability of completing counts after each failure in a row, and for how many of them at
 most: a few in a row end a search."""
@@ -97,6 +98,7 @@ class BayesianSearch:
         self.num_initial_points = num_initial_points
         self.alpha = alpha
         self.acquisition = Acquisition(acquisition, beta, xi)
+        self._floor = 0.0 if alpha == DEFAULT_ALPHA else alpha
         self.max_trials = max_trials
         self._backend = backend
         self._fits: dict[tuple[bytes, ...], Choice] = {}
@@ -148,13 +150,18 @@ class BayesianSearch:
             row = self._lowest_row(space, choice, seen, feasible, number, step.eager)
             if row is not None:
                 return row, {"model": "parabola"}
+        if step.nearby:
+            backend, rng = self._backend or get_backend(), generator(self.seed, number, "nearby")
+            near = nearby_row(backend, space, seen, choice, self.acquisition, self._floor, feasible, CLIMB, rng)
+            if near is not None:
+                return near[0], self._noted({"model": "nearby"}, near[1])
         model, note = self._model(seen, choice.shrunk(SHRINK) if step.shrunk else choice)
         if step.shrunk:
             note["lengthscales"] = SHRINK
         if step.elsewhere:
             note["categories"] = "others"
         if self.acquisition.weighs_edges:
-            model = model.weighed(interior(space.first_guess, space.categorical, len(seen.losses)))
+            model = replace(model, penalty=interior(space.first_guess, space.categorical, len(seen.losses)))
         row = self._best_row(space, model.failing(failed, feasible), seen, number, step)
         return (self._any_row(space, seen, number) if row is None else row), note
 
@@ -195,11 +202,14 @@ class BayesianSearch:
             backend.name.encode(),
         )
         if key not in self._fits:
-            floor = 0.0 if self.alpha == DEFAULT_ALPHA else self.alpha
             kinds: Sequence[Kind] = LEARNED if self.acquisition.learns_transform else ("plain",)
-            part = choose(backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, floor, kinds)
+            part = choose(
+                backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, self._floor, kinds
+            )
             self._fits = {key: part}
-        return self._fits[key]
+        if not m < len(seen.x) <= REFINED:
+            return self._fits[key]
+        return refined(backend, seen.x, seen.losses, seen.variances, self._floor, self._fits[key])
 
     def _feasibility(self, space: Space, seen: Seen) -> Feasibility:
         """Where trainings complete, of all trials that ended."""
@@ -216,27 +226,26 @@ class BayesianSearch:
     def _model(self, seen: Seen, choice: Choice) -> tuple[Surrogate, dict[str, Value]]:
         """The posterior after the trials that ended and those that run, and a note on it."""
         model = surrogate(self._backend or get_backend(), seen.x, seen.losses, seen.variances, choice)
-        note: dict[str, Value] = {"acquisition": self.acquisition.name, "transform": model.choice.kind}
-        if model.jitter:
-            note["jitter"] = model.jitter
-            self._warn(model.jitter)
+        note = self._noted({"acquisition": self.acquisition.name, "transform": model.choice.kind}, model.jitter)
         return model.believing(seen.running), note
 
-    def _warn(self, jitter: float) -> None:
-        """Says once that jitter was needed; the amount of every trial is in its origin's note."""
+    def _noted(self, note: dict[str, Value], jitter: float) -> dict[str, Value]:
+        """The note with the jitter that was needed, which is said once beside."""
+        if not jitter:
+            return note
         if not self._warned:
             self._warned = True
             text = (
                 "the kernel matrix could not be factored as it is: jitter {:.0e} was added to its diagonal; raise alpha"
             )
             warnings.warn(text.format(jitter), KrigeTunerWarning, stacklevel=2)
+        return {**note, "jitter": jitter}
 
     def _step(self, space: Space, seen: Seen, choice: Choice, number: int) -> Step:
         if self.acquisition.name != "auto":
             return Step()
-        categories, noise = bool(space.categorical.any()), choice.found.noise
-        precise = not categories and not len(seen.running) and noise < PRECISE * NOISE
-        return next_step(number, seen.losses, choice.unit, len(seen.running), categories, precise)
+        categories = bool(space.categorical.any())
+        return next_step(number, seen.losses, choice.unit, len(seen.running), categories, choice.found.noise)
 
     def _lowest_row(
         self, space: Space, choice: Choice, seen: Seen, feasible: Feasibility | None, number: int, eager: bool
@@ -273,6 +282,6 @@ def refit_size(n: int) -> int:
     if n <= ALWAYS:
         return n
     size = ALWAYS
-    while (larger := size + max(1, size // (10 if size < 2 * ALWAYS else 5))) <= n:
+    while (larger := size + size // 5) <= n:
         size = larger
     return size

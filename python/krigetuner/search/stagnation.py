@@ -14,6 +14,8 @@ SHRINK = 0.4
 Schoellig and Krause 2019, who shrink them as trials go on)."""
 SETTLED = 20
 """Trials from which on categories may have been given up too early."""
+PRECISE, QUIET = 5e-5, 0.03
+"""Learned noise variances below which losses tell the digits of numbers, and tell what is near the best one."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Step:
         shrunk: from a model of shorter lengthscales.
         elsewhere: among the rows whose categories are not all those of the best row.
         bold: for an improvement of more than GAIN.
+        nearby: from a model of the trials near the best one, if that expects a gain that counts.
     """
 
     parabola: bool = False
@@ -33,9 +36,10 @@ class Step:
     shrunk: bool = False
     elsewhere: bool = False
     bold: bool = False
+    nearby: bool = False
 
 
-def next_step(number: int, losses: Array, unit: float, running: int, categories: bool, precise: bool) -> Step:
+def next_step(number: int, losses: Array, unit: float, running: int, categories: bool, noise: float) -> Step:
     """The step of a trial.
 
     While nothing gets better every second one comes from shorter lengthscales, and every second of these is a
@@ -44,7 +48,9 @@ def next_step(number: int, losses: Array, unit: float, running: int, categories:
     While other trials run every second one comes from shorter lengthscales too, so that wrong hyperparameters do not
     make all suggestions of one moment wrong.
 
-    Where losses are precise a parabola comes first at all of these turns, and after each trial that is the best so far.
+    In spaces of numbers, one trial at a time: every fourth trial comes from a model of what is near the best one, while
+    nothing gets better and there is little noise. Where losses are precise a parabola comes first at all of its turns,
+    and after each trial that is the best so far.
 
     Args:
         number: of the trial.
@@ -52,8 +58,10 @@ def next_step(number: int, losses: Array, unit: float, running: int, categories:
         unit: what a loss lower by one is worth, in standard deviations of the transformed losses.
         running: how many others run.
         categories: whether the space has any.
-        precise: whether all there is to find out are the digits of numbers, and losses can tell them.
+        noise: the learned variance, in that of the transformed losses.
     """
+    numbers = not categories and not others_run(running)
+    precise = numbers and noise < PRECISE
     stuck, odd = stagnates(losses, unit), bool(number % 2)
     settled = stuck and categories and len(losses) >= SETTLED
     turn = odd if precise else number % 4 == 1
@@ -65,6 +73,7 @@ def next_step(number: int, losses: Array, unit: float, running: int, categories:
         shrunk=odd and (stuck or others_run(running)),
         elsewhere=settled and number % 4 == 3,
         bold=settled and not odd,
+        nearby=stuck and numbers and noise < QUIET and number % 4 == 0,
     )
 
 

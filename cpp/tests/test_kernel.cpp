@@ -8,6 +8,16 @@
 using namespace krige;
 using namespace krige::tests;
 
+TEST_CASE("a root from a rough estimate of its reciprocal") {
+    for (const double x : {0x1p-1022, 1e-300, 1e-20, 0.3, 1.0, 2.0, 7e9, 1e300}) {
+        for (const double error : {-0x1p-19, -1e-9, 0.0, 0x1p-19}) {
+            const double estimate = (1.0 + error) / std::sqrt(x);
+            CHECK(std::fabs(krige::root_from(x, estimate) / std::sqrt(x) - 1.0) < 4e-16);
+        }
+    }
+    CHECK(krige::root_from(0.0, 1.0 / std::sqrt(0x1p-1022)) == 0.0);
+}
+
 TEST_CASE("exp_minus is exp") {
     std::mt19937_64 random(1);
     for (const double x : uniform(random, 20000, 0.0, 708.0)) {

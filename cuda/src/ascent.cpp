@@ -14,7 +14,8 @@ namespace krige_cuda {
 void Fitted::invert(const Session& session) const {
     const std::lock_guard<std::mutex> lock(inverting_);
     const index_t size = n_ * stride_;
-    const bool fits = static_cast<std::size_t>(size) * sizeof(double) <= workspace_limit();
+    const index_t needed = size + invert_factor_size(n_, 1);
+    const bool fits = static_cast<std::size_t>(needed) * sizeof(double) <= workspace_limit();
     if (inverse_.size() > 0 || !fits) return;
     DeviceArray<double> made(size, stream_);
     DeviceArray<double> blocks(block_inverses_size(n_, 1), stream_);

@@ -153,6 +153,46 @@ void multiply_rows(cudaStream_t stream, const Matrices<const double>& l_inverse,
            out);
 }
 
+// rows of the first half of n, in whole blocks; 0 where there is one block only
+constexpr int first_half(int n) { return ceiling_divide(n, block_size) / 2 * block_size; }
+
+// Rows [begin, end) of l := their inverse, where the diagonal blocks are inverted already. By
+// halves: as large products as there are, and a chain of few. With the halves' inverses A and C,
+// what is below A becomes -C L A.
+void invert_part(cudaStream_t stream, Matrices<double> l, int begin, int end, double* workspace) {
+    const int cols = first_half(end - begin);
+    if (cols == 0) return;
+    const int middle = begin + cols;
+    const int rows = end - middle;
+    invert_part(stream, l, begin, middle, workspace);
+    invert_part(stream, l, middle, end, workspace);
+    const index_t step = static_cast<index_t>(rows) * cols;
+    double* below = l.data + middle * l.stride + begin;
+    Product right{};  // workspace := L A
+    right.a = {below, l.stride, l.step};
+    right.b = {l.data + begin * l.stride + begin, l.stride, l.step, true};
+    right.c = workspace;
+    right.stride = cols;
+    right.step = step;
+    right.rows = rows;
+    right.cols = cols;
+    right.inner_end = cols;
+    right.from_col = true;
+    multiply<block_size, true, false>(stream, right, l.batch);
+    Product left{};  // below := -C workspace
+    left.a = {l.data + middle * l.stride + middle, l.stride, l.step, true};
+    left.b = {workspace, cols, step};
+    left.c = below;
+    left.stride = l.stride;
+    left.step = l.step;
+    left.rows = rows;
+    left.cols = cols;
+    left.inner_end = rows;
+    left.to_row = true;
+    left.sign = -1.0;
+    multiply<block_size, true, false>(stream, left, l.batch);
+}
+
 }  // namespace
 
 void invert_blocks(cudaStream_t stream, Matrices<const double> l, int n, double* block_inverses) {
@@ -161,41 +201,15 @@ void invert_blocks(cudaStream_t stream, Matrices<const double> l, int n, double*
 }
 
 index_t invert_factor_size(int n, int batch) {
-    return static_cast<index_t>(batch) * block_size * (static_cast<index_t>(n) + block_size);
+    const index_t first = first_half(n);
+    return batch * first * (n - first);
 }
 
 void invert_factor(cudaStream_t stream, Matrices<double> l, int n, const double* block_inverses,
                    double* workspace) {
-    const index_t step = inverses_step(n);
-    const index_t width = static_cast<index_t>(n) + block_size;  // of a workspace row
     launch(stream, dim3(ceiling_divide(n, block_size), l.batch), 256, copy_blocks_kernel, l, n,
-           block_inverses, step);
-    for (int begin = block_size; begin < n; begin += block_size) {
-        const int rows = min(block_size, n - begin);
-        double* block_row = l.data + begin * l.stride;
-        Product left{};  // workspace := L[block row, before] L^-1[before, before]
-        left.a = {block_row, l.stride, l.step};
-        left.b = {l.data, l.stride, l.step, true};
-        left.c = workspace;
-        left.stride = width;
-        left.step = block_size * width;
-        left.rows = rows;
-        left.cols = begin;
-        left.inner_end = begin;
-        left.from_col = true;
-        multiply<block_size, true, false>(stream, left, l.batch);
-        Product times{};  // L^-1[block row, before] := -(inverse of the diagonal block) workspace
-        times.a = {block_inverses + static_cast<index_t>(begin) * block_size, block_size, step};
-        times.b = {workspace, width, block_size * width};
-        times.c = block_row;
-        times.stride = l.stride;
-        times.step = l.step;
-        times.rows = rows;
-        times.cols = begin;
-        times.inner_end = rows;
-        times.sign = -1.0;
-        multiply<block_size, true, false>(stream, times, l.batch);
-    }
+           block_inverses, inverses_step(n));
+    invert_part(stream, l, 0, n, workspace);
 }
 
 void inverse_product(cudaStream_t stream, Matrices<const double> l_inverse, int n,

@@ -22,6 +22,33 @@ __global__ void place_kernel(Metric metric, const double* x, Points<T> out) {
     out.values[s * out.step + place * out.stride + point] = static_cast<T>(value);
 }
 
+// Writes the pairs of a tile that are in the lower triangle, and their mirror images; where all of
+// them are `below` the diagonal, none is looked at.
+template <bool below>
+__device__ __forceinline__ void store_lower(const PairTile<double>& tile, const PairThread& thread,
+                                            const double (&values)[4][4], const double* noise,
+                                            double jitter, double* matrix, index_t stride,
+                                            bool mirror) {
+    const index_t first_col = tile.b_begin + thread.col(0);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        const index_t row = tile.a_begin + thread.row(i);
+        double* line = matrix + row * stride + first_col;
+        double* image = matrix + first_col * stride + row;
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+            const int step = thread.col(j) - thread.col(0);
+            const index_t col = first_col + step;
+            if (!below && (row >= tile.a.count || col > row)) continue;
+            const bool diagonal = !below && row == col;
+            double value = values[i][j];
+            if (diagonal) value += (noise == nullptr ? 0.0 : noise[row]) + jitter;
+            line[step] = value;
+            if (mirror && !diagonal) image[step * stride] = value;
+        }
+    }
+}
+
 template <Family family>
 __global__ void __launch_bounds__(pair_threads)
     lower_kernel(Metric metric, Points<double> x, const double* noise, index_t noise_step,
@@ -37,22 +64,20 @@ __global__ void __launch_bounds__(pair_threads)
     const PairTile<double> tile(x, tile_row * pair_tile, x, tile_col * pair_tile, s, rows, cols);
     double u[4][4];
     tile.squared_distances(thread, setting, u);
-    double* matrix = out.data + s * out.step;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-            const int row = tile.a_begin + thread.row(i);
-            const int col = tile.b_begin + thread.col(j);
-            double value;
             double slope;
-            radial<family>(u[i][j], setting.variance, value, slope);
-            if (row >= x.count || col > row) continue;
-            if (row == col)
-                value += (noise == nullptr ? 0.0 : noise[s * noise_step + row]) + jitter;
-            matrix[row * out.stride + col] = value;
-            if (mirror && row != col) matrix[col * out.stride + row] = value;
+            radial<family>(u[i][j], setting.variance, u[i][j], slope);
         }
+    }
+    double* matrix = out.data + s * out.step;
+    const double* own = noise == nullptr ? nullptr : noise + s * noise_step;
+    if (tile_row > tile_col && tile.a_begin + pair_tile <= x.count) {
+        store_lower<true>(tile, thread, u, own, jitter, matrix, out.stride, mirror);
+    } else {
+        store_lower<false>(tile, thread, u, own, jitter, matrix, out.stride, mirror);
     }
 }
 

@@ -142,7 +142,6 @@ struct Workspace {
         l = {take(batch * stride * n), stride, stride * n, batch};
         inverse = {take(batch * stride * n), stride, stride * n, batch};
         block_inverses = take(block_inverses_size(n, batch));
-        product = take(invert_factor_size(n, batch));
         contract = take(contract_hyper_size(n, d, batch));
         z = take(static_cast<index_t>(batch) * n);
         alpha = take(static_cast<index_t>(batch) * n);
@@ -153,7 +152,7 @@ struct Workspace {
     double* begin;
     Matrices<double> l;
     Matrices<double> inverse;
-    double *block_inverses, *product, *contract, *z, *alpha, *by_place;
+    double *block_inverses, *contract, *z, *alpha, *by_place;
     index_t size;
 };
 
@@ -188,7 +187,7 @@ void likelihood(cudaStream_t stream, const Metric& metric, const LikelihoodTask&
     const Workspace w(n, metric.d, metric.batch, workspace);
     kernel_lower(stream, metric, task.x, task.noise, n, 0.0, w.l);
     factor(stream, w.l, n, task.failed, w.block_inverses);
-    invert_factor(stream, w.l, n, w.block_inverses, w.product);
+    invert_factor(stream, w.l, n, w.block_inverses, w.inverse.data);  // which is not yet needed
     multiply_vector(stream, w.l, n, task.y, 0, false, w.z);
     multiply_vector(stream, w.l, n, w.z, n, true, w.alpha);
     likelihood_value(stream, w.l, n, w.z, task.failed, true, task.value);

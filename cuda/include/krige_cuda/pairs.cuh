@@ -53,9 +53,11 @@ struct PairThread {
 template <class T>
 __device__ __forceinline__ void load_chunk(const Points<T>& points, const T* values, int begin,
                                            int first, int d, T* chunk) {
-    for (int e = static_cast<int>(threadIdx.x); e < pair_chunk * pair_tile; e += pair_threads) {
-        const int place = first + e / pair_tile;
-        const int point = begin + e % pair_tile;
+#pragma unroll
+    for (int part = 0; part < pair_chunk * pair_tile / pair_threads; ++part) {
+        const unsigned e = part * pair_threads + threadIdx.x;
+        const int place = first + static_cast<int>(e / pair_tile);
+        const int point = begin + static_cast<int>(e % pair_tile);
         chunk[e] = place < d && point < points.count ? values[place * points.stride + point] : T(0);
     }
 }
@@ -117,21 +119,19 @@ struct PairTile {
 #pragma unroll
             for (int j = 0; j < 4; ++j) u[i][j] = T(0);
         }
+        constexpr auto limit = static_cast<double>(coordinate_limit<T>);
         for (int first = 0; first < setting.d; first += pair_chunk) {
             load(first, setting.d);
             const int places = min(pair_chunk, setting.d - first);
-            for (int p = 0; p < places; ++p) {
-                if (first + p < setting.numeric) {
-                    differences(thread, p,
-                                [&](int i, int j, T delta) { u[i][j] += delta * delta; });
-                } else {
-                    constexpr auto limit = static_cast<double>(coordinate_limit<T>);
-                    const auto weight =
-                        static_cast<T>(fmin(setting.weight[first + p], limit * limit));
-                    differences(thread, p, [&](int i, int j, T delta) {
-                        u[i][j] += delta == T(0) ? T(0) : weight;
-                    });
-                }
+            const int numeric = min(places, max(setting.numeric - first, 0));
+            // two loops: of one with both sums the compiler makes products and then sums
+            for (int p = 0; p < numeric; ++p)
+                differences(thread, p, [&](int i, int j, T delta) { u[i][j] += delta * delta; });
+            for (int p = numeric; p < places; ++p) {
+                const auto weight = static_cast<T>(fmin(setting.weight[first + p], limit * limit));
+                differences(thread, p, [&](int i, int j, T delta) {
+                    u[i][j] += delta == T(0) ? T(0) : weight;
+                });
             }
         }
     }

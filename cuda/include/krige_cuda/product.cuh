@@ -42,6 +42,7 @@ struct Product {
     double sign = 1.0;
     bool from_row = false;  // inner indices from the tile's first row on
     bool from_col = false;  // inner indices from the tile's first column on
+    bool to_row = false;    // inner indices up to the tile's last row
     bool to_col = false;    // inner indices up to the tile's last column
     bool lower_only = false;
     bool add = false;
@@ -167,7 +168,9 @@ static __global__ void __launch_bounds__(product_threads) product_kernel(Product
     int begin = p.split * z;
     if (p.from_row) begin = max(begin, row_begin);
     if (p.from_col) begin = max(begin, col_begin);
-    int end = p.to_col ? min(p.inner_end, col_begin + block_size) : p.inner_end;
+    int end = p.inner_end;
+    if (p.to_row) end = min(end, row_begin + tile_rows);
+    if (p.to_col) end = min(end, col_begin + block_size);
     if (p.split > 0) end = min(end, p.split * (z + 1));
 
     const auto load = [&](int number) {

@@ -14,12 +14,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from krigetuner.backend.protocol import AcquisitionSpec, Effort, KernelHyper, Prior
+from krigetuner.gp.model import FITTED
 
 Call = Callable[[], Any]
 Times = dict[str, float]
@@ -32,13 +34,16 @@ LARGEST = {"cpp": 5000, "BoTorch": 10_000}
 """Observations beyond which a contender takes minutes, or more memory than there is."""
 MOST_RESTARTED = 2000
 LONGEST = 30.0
+STEPS = 60
+"""Of an ascent."""
 VERBS = {
     "fit": "fit: kernel matrix, Cholesky, alpha",
     "likelihood": "likelihood with gradient, 32 restarts (1 beyond 2,000 observations)",
     "sweep": "log EI with gradient of 100,000 candidates",
     "screen": "log EI of 100,000 candidates, single precision allowed",
     "ascend": "ascent of log EI from 16 starts, 60 steps",
-    "suggest": "one whole suggestion: hyperparameters from 2 starts in 40 steps, fit, sweep, ascent",
+    "suggest": "one whole suggestion with the hyperparameters there are: fit, means, screen, ascent",
+    "search": "a search of hyperparameters, from 2 starts in 40 steps",
 }
 
 
@@ -64,20 +69,24 @@ def verbs(backend: Any, g: Given) -> dict[str, Call]:
     fitted = backend.fit(g.x, g.y, g.noise, g.hyper)
     b = RESTARTS if g.n <= MOST_RESTARTED else 1
     noise = np.repeat(g.noise[None], b, axis=0)
-    starts, effort = g.candidates[:FEW].copy(), Effort(iterations=60)
+    starts, effort = g.candidates[:FEW].copy(), Effort(iterations=STEPS)
     box = np.zeros(starts.shape), np.ones(starts.shape)
     begin = np.stack([g.prior.mean, g.prior.mean - 0.5])
 
     def suggest() -> Any:
-        backend.most_likely(
-            g.x, g.y, 0 * g.noise, g.hyper.categorical, g.hyper.family, g.prior, begin, Effort(40, 1e-4)
-        )
         model = backend.fit(g.x, g.y, g.noise, g.hyper)
-        values, _ = backend.score(model, g.candidates, g.spec, False, 32)
+        spec = replace(g.spec, best=float(backend.mean(model, g.x).min()))
+        values, _ = backend.score(model, g.candidates, spec, False, 32)
         best = np.ascontiguousarray(g.candidates[np.argpartition(-values, FEW)[:FEW]])
-        return backend.ascend(model, best, *box, g.spec, effort)
+        return backend.ascend(model, best, *box, spec, effort)
 
-    return {
+    def search() -> Any:
+        known = np.zeros(g.n)
+        return backend.most_likely(
+            g.x, g.y, known, g.hyper.categorical, g.hyper.family, g.prior, begin, Effort(40, 1e-4)
+        )
+
+    return ({"search": search} if g.n <= FITTED else {}) | {
         "fit": lambda: backend.fit(g.x, g.y, g.noise, g.hyper),
         "likelihood": lambda: backend.likelihood(g.x, g.y, noise, [g.hyper] * b),
         "sweep": lambda: backend.score(fitted, g.candidates, g.spec, True),
@@ -91,39 +100,18 @@ def botorch(g: Given) -> dict[str, Call]:
     """What BoTorch offers of them on the same GPU; nothing where it is not installed, or sees no GPU."""
     if any(importlib.util.find_spec(name) is None for name in ("torch", "gpytorch", "botorch")):
         return {}
-    import gpytorch
     import torch
-    from botorch.acquisition import LogExpectedImprovement
-    from botorch.models import SingleTaskGP
+    from bench.core.botorch_gpu import BoTorch
 
     if not torch.cuda.is_available():
         return {}
-    place = {"device": "cuda", "dtype": torch.float64}
-    x, y = torch.tensor(g.x, **place), torch.tensor(-g.y, **place)[:, None]
-    model = SingleTaskGP(x, y, torch.full_like(y, 1e-2), outcome_transform=None).to(**place)
-    likelihood = gpytorch.mlls.ExactMarginalLogLikelihood(model.likelihood, model)
-    batches = torch.tensor(g.candidates, **place)[:, None].split(4000)
-    value = LogExpectedImprovement(model, best_f=-g.spec.best)
-
-    def one_likelihood() -> None:
-        model.train()
-        model.zero_grad()
-        likelihood(model(*model.train_inputs), model.train_targets).backward()
-
-    def likelihoods() -> None:
-        for _ in range(RESTARTS if g.n <= MOST_RESTARTED else 1):
-            one_likelihood()
-        torch.cuda.synchronize()
-
-    def sweep() -> Any:
-        model.eval()
-        slopes = []
-        for batch in batches:
-            rows = batch.clone().requires_grad_(True)
-            slopes.append(torch.autograd.grad(value(rows).sum(), rows)[0])
-        return torch.cat(slopes).cpu()
-
-    return {"likelihood": likelihoods, "sweep": sweep}
+    peer = BoTorch(g.x, g.y, g.candidates, g.spec.best, "cuda")
+    times = RESTARTS if g.n <= MOST_RESTARTED else 1
+    return {
+        "likelihood": lambda: peer.likelihoods(times),
+        "sweep": peer.sweep,
+        "suggest": lambda: peer.suggest(FEW, STEPS),
+    }
 
 
 def measure(calls: Mapping[str, Call], seconds: float) -> Times:

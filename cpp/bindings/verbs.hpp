@@ -138,6 +138,18 @@ struct Verbs {
         return py::make_tuple(mean, variance);
     }
 
+    static Array mean(const Fitted& fitted, const py::object& x) {
+        const Array points = rows("x", x, fitted.d());
+        Array mean({points.shape(0)});
+        const ConstMatrix vx = view(points);
+        double* to_mean = mean.mutable_data();
+        {
+            const Call call(fitted);
+            fitted.predict(vx, to_mean, nullptr);
+        }
+        return mean;
+    }
+
     // with `screen` and without a gradient, single precision is enough
     static py::tuple score(const Fitted& fitted, const py::object& x, const py::object& kind,
                            const py::object& best, const py::object& beta, const py::object& xi,
@@ -262,6 +274,7 @@ void register_verbs(py::module_& module, const Init& init) {
         .def("extend", &V::extend, arg("x"), arg("y"), arg("noise"),
              "A Fitted, or the index of the first pivot that is not positive.")
         .def("predict", &V::predict, arg("x"))
+        .def("mean", &V::mean, arg("x"))
         .def("score", &V::score, arg("x"), arg("kind"), arg("best"), arg("beta"), arg("xi"),
              arg("gradient"), arg("screen"))
         .def("sample", &V::sample, arg("x"), arg("normals"), arg("jitter"),

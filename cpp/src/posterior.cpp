@@ -86,10 +86,11 @@ void Posterior::predict(ConstMatrix x, double* mean, double* variance) const {
     const auto task = [&](index_t t) {
         const index_t begin = t * block;
         const ConstMatrix rows = x.block(begin, 0, std::min(block, x.rows - begin), x.cols);
+        double* its_variance = variance == nullptr ? nullptr : variance + begin;
         if (large) {
-            predict_large_block(rows, mean + begin, variance + begin);
+            predict_large_block(rows, mean + begin, its_variance);
         } else {
-            predict_block(rows, mean + begin, variance + begin);
+            predict_block(rows, mean + begin, its_variance);
         }
     };
     parallel_for((x.rows + block - 1) / block, x.rows * n * (n + 3 * d() + 40), task);
@@ -107,11 +108,10 @@ void Posterior::predict_block(ConstMatrix x, double* mean, double* variance) con
         const index_t cols = std::min(width, x.rows - first);
         KRIGE_CALL(solve_panel)(posterior, {view(candidates), first, cols, panel.data(), nullptr},
                                 panel_mean, explained);
+        std::copy(panel_mean, panel_mean + cols, mean + first);
         bool held;
-        for (index_t c = 0; c < cols; ++c) {
-            mean[first + c] = panel_mean[c];
+        for (index_t c = 0; c < cols && variance != nullptr; ++c)
             variance[first + c] = posterior_variance(metric_.variance, explained[c], held);
-        }
     }
 }
 
@@ -131,16 +131,16 @@ void Posterior::predict_large_block(ConstMatrix x, double* mean, double* varianc
     double* explained = v.row(n + 1);
     std::fill(panel.mean, panel.mean + 2 * padded, 0.0);
     kernel_panel(points_, candidates, metric_, panel);
+    std::copy(panel.mean, panel.mean + m, mean);
+    if (variance == nullptr) return;
     solve_lower(factor(), v);
     for (index_t i = 0; i < n; ++i) {
         const double* row = v.row(i);
         for (index_t c = 0; c < m; ++c) explained[c] += row[c] * row[c];
     }
     bool held;
-    for (index_t c = 0; c < m; ++c) {
-        mean[c] = panel.mean[c];
+    for (index_t c = 0; c < m; ++c)
         variance[c] = posterior_variance(metric_.variance, explained[c], held);
-    }
 }
 
 void Posterior::score(ConstMatrix x, const Acquisition& acquisition, double* value,

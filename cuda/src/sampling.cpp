@@ -17,7 +17,7 @@ index_t Fitted::sample(ConstMatrix x, ConstMatrix normals, double jitter, krige:
     DeviceArray<double> storage(m * stride_, stream_);
     DeviceArray<double> moments(2 * x.rows, stream_);
     DeviceArray<double> covariance(m * stride, stream_);
-    const Matrices<double> panel = solved_panel(session, candidates, storage);
+    const Matrices<double> panel = solved_rows(session, candidates, storage);
     const Matrices<double> spread{covariance.data(), stride};
     posterior_moments<double>(session.id(), metric, panel, m, n_, z_.data(), moments.data(),
                               moments.data() + m);

@@ -24,13 +24,19 @@ index_t Fitted::panel_rows(index_t m, std::size_t value_size) const noexcept {
     return panels <= 1 ? m : (m + panels - 1) / panels;
 }
 
-// L^-1 k for every candidate, in its row
-Matrices<double> Fitted::solved_panel(const Session& session,
-                                      const DevicePoints<double>& candidates,
-                                      DeviceArray<double>& storage) const {
+// k for every candidate, in its row
+Matrices<double> Fitted::kernel_rows(const Session& session, const DevicePoints<double>& candidates,
+                                     DeviceArray<double>& storage) const {
     const Matrices<double> panel{storage.data(), stride_};
     kernel_panel(session.id(), metric_.view(), candidates.view(), points_.view(), panel);
     check_launch("kernel_panel");
+    return panel;
+}
+
+// L^-1 k for every candidate, in its row
+Matrices<double> Fitted::solved_rows(const Session& session, const DevicePoints<double>& candidates,
+                                     DeviceArray<double>& storage) const {
+    const Matrices<double> panel = kernel_rows(session, candidates, storage);
     solve_rows(session, factor(), n_, panel, candidates.count(), false);
     return panel;
 }
@@ -45,12 +51,16 @@ void Fitted::predict(ConstMatrix x, double* mean, double* variance) const {
         const index_t m = std::min(rows, x.rows - first);
         const DevicePoints<double> candidates(x.block(first, 0, m, x.cols), metric_.view(),
                                               stream_);
-        const Matrices<const double> panel = solved_panel(session, candidates, storage);
-        posterior_moments<double>(session.id(), metric_.view(), panel, candidates.count(), n_,
-                                  z_.data(), moments.data(), moments.data() + rows);
+        const Matrices<const double> panel = variance == nullptr
+                                                 ? kernel_rows(session, candidates, storage)
+                                                 : solved_rows(session, candidates, storage);
+        // the mean is the product of k and alpha, or of L^-1 k and L^-1 y
+        const double* with = variance == nullptr ? alpha_.data() : z_.data();
+        posterior_moments<double>(session.id(), metric_.view(), panel, candidates.count(), n_, with,
+                                  moments.data(), moments.data() + rows);
         check_launch("posterior_moments");
         to_host(mean + first, moments.data(), m, stream_);
-        to_host(variance + first, moments.data() + rows, m, stream_);
+        if (variance != nullptr) to_host(variance + first, moments.data() + rows, m, stream_);
     }
     stream_.synchronise();
 }
@@ -75,7 +85,7 @@ void Fitted::score_panel(const Session& session, ConstMatrix x, const Acquisitio
     const Metric metric = metric_.view();
     const DevicePoints<double> candidates(x, metric, stream_);
     const int m = candidates.count();
-    const Matrices<double> panel = solved_panel(session, candidates, storage);
+    const Matrices<double> panel = solved_rows(session, candidates, storage);
     DeviceArray<double> results(3 * x.rows, stream_);
     double* by_mean = gradient == nullptr ? nullptr : results.data() + m;
     double* by_solved = gradient == nullptr ? nullptr : results.data() + 2 * x.rows;

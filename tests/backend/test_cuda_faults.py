@@ -59,6 +59,7 @@ VERBS: dict[str, Callable[[Any, Problem], Any]] = {
     "extend": lambda b, p: b.extend(p.fit(b), p.candidates, np.zeros(len(p.x) + len(p.candidates)), np.ones(5)),
     "likelihood": lambda b, p: b.likelihood(p.x, p.y, p.noise[None], [p.hyper]),
     "predict": lambda b, p: b.predict(p.fit(b), p.candidates),
+    "mean": lambda b, p: b.mean(p.fit(b), p.candidates),
     "score": lambda b, p: b.score(p.fit(b), p.candidates, SPEC, gradient=True),
     "sample": lambda b, p: b.sample(p.fit(b), p.candidates, np.eye(5), 1e-6),
     "most_likely": lambda b, p: most_likely(b, p, prior_of(3), prior_of(3).mean[None], Effort(iterations=1)),

@@ -92,7 +92,7 @@ def test_b6c_a_suggestion_asks_the_model_in_batches(monkeypatch: pytest.MonkeyPa
     """KerasTuner's evaluates its model about ten thousand times, one point at a time."""
     backend = type(registry.get_backend())
     calls: list[str] = []
-    for verb in ("fit", "extend", "likelihood", "most_likely", "predict", "score", "ascend", "sample"):
+    for verb in ("fit", "extend", "likelihood", "most_likely", "predict", "mean", "score", "ascend", "sample"):
         real = getattr(backend, verb)
 
         def counted(self: Any, *args: Any, _real: Any = real, _verb: str = verb, **kwargs: Any) -> Any:

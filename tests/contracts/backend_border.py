@@ -102,6 +102,10 @@ REFUSED: dict[str, tuple[Callable[[Any, Problem], Any], str]] = {
         lambda b, p: b.likelihood(p.x, p.y, np.ones((2, 12)), [p.hyper]),
         r"^noise: expected .*1, 12.*, got .*\(2, 12\)",
     ),
+    "means of candidates too wide": (
+        lambda b, p: b.mean(p.fit(b), np.ones((2, 4))),
+        r"^x: expected .*3.*, got .*\(2, 4\)",
+    ),
     "candidates too wide": (lambda b, p: b.predict(p.fit(b), np.ones((2, 4))), r"^x: expected .*3.*, got .*\(2, 4\)"),
     "candidates with nan": (
         lambda b, p: b.predict(p.fit(b), spoiled(p.candidates, np.nan, 2, 0)),

@@ -114,6 +114,12 @@ class BackendLaws:
         close(mean, cross.T @ np.linalg.solve(k, p.y), 1e-8, 1 + float(np.abs(p.y).max()))
         close(variance, covariance(p, backend).diagonal(), 1e-8, p.hyper.variance)
 
+    @given(p=problems(m=20))
+    def test_a_mean_is_that_of_predict(self, backend: Any, p: Problem) -> None:
+        fitted = p.fit(backend)
+        for x in (p.candidates, p.x):
+            close(backend.mean(fitted, x), backend.predict(fitted, x)[0], 1e-8, 1 + float(np.abs(p.y).max()))
+
     @given(p=problems(), data=st.data())
     def test_order_does_not_matter(self, backend: Any, p: Problem, data: st.DataObject) -> None:
         rows = np.array(data.draw(st.permutations(range(len(p.x)))))

@@ -26,7 +26,7 @@ class Posterior {
     ConstMatrix factor() const noexcept { return {factor_.data(), count(), count(), stride_}; }
     const double* alpha() const noexcept { return alpha_.data(); }
 
-    // mean (m) and variance (m) at x (m, d)
+    // mean (m), and variance (m) unless it is null, at x (m, d)
     void predict(ConstMatrix x, double* mean, double* variance) const;
 
     // value (m), and gradient (m, d) unless its data is null

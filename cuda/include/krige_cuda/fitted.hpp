@@ -27,7 +27,7 @@ class Fitted {
     double log_likelihood() const noexcept { return log_likelihood_; }
     int device() const noexcept { return stream_.device(); }
 
-    // mean (m) and variance (m) at x (m, d)
+    // mean (m), and variance (m) unless it is null, at x (m, d)
     void predict(ConstMatrix x, double* mean, double* variance) const;
 
     // value (m), and gradient (m, d) unless its data is null
@@ -57,8 +57,10 @@ class Fitted {
     Matrices<double> factor() noexcept { return {factor_.data(), stride_}; }
     Matrices<const double> factor() const noexcept { return {factor_.data(), stride_}; }
     void solve_outputs(const Session& session, const double* y);
-    Matrices<double> solved_panel(const Session& session, const DevicePoints<double>& candidates,
-                                  DeviceArray<double>& storage) const;
+    Matrices<double> kernel_rows(const Session& session, const DevicePoints<double>& candidates,
+                                 DeviceArray<double>& storage) const;
+    Matrices<double> solved_rows(const Session& session, const DevicePoints<double>& candidates,
+                                 DeviceArray<double>& storage) const;
     void score_panel(const Session& session, ConstMatrix x, const Acquisition& acquisition,
                      DeviceArray<double>& storage, double* value, double* gradient) const;
     void screen_panel(const Session& session, ConstMatrix x, const Acquisition& acquisition,

@@ -109,6 +109,10 @@ class GpuForLarge:
         """Posterior mean (m,) and variance (m,) of the latent function."""
         return self._by_owner(fitted, lambda backend, value: backend.predict(value, x))
 
+    def mean(self, fitted: ChosenFitted, x: Array) -> Array:
+        """Posterior mean (m,)."""
+        return self._by_owner(fitted, lambda backend, value: backend.mean(value, x))
+
     def score(
         self,
         fitted: ChosenFitted,

@@ -1,4 +1,4 @@
-"""The nine verbs of a native core: a thin adapter, in which names become native objects and failed pivots exceptions.
+"""The ten verbs of a native core: a thin adapter, in which names become native objects and failed pivots exceptions.
 
 The cores check their own arguments (cpp/bindings/arrays.hpp), with the messages of `checks`.
 """
@@ -102,6 +102,11 @@ class NativeVerbs:
         """Posterior mean (m,) and variance (m,) of the latent function."""
         moments: tuple[Array, Array] = fitted.native.predict(x)
         return moments
+
+    def mean(self, fitted: NativeFitted, x: Array) -> Array:
+        """Posterior mean (m,)."""
+        mean: Array = fitted.native.mean(x)
+        return mean
 
     def score(
         self,

@@ -1,4 +1,4 @@
-"""The nine verbs in numpy and LAPACK: the reference for the other backends and the fallback where none can be loaded.
+"""The ten verbs in numpy and LAPACK: the reference for the other backends and the fallback where none can be loaded.
 
 A C-ordered lower L is the transpose of an F-ordered upper matrix, which is how LAPACK sees it here without a copy.
 """
@@ -142,6 +142,15 @@ class NumpyBackend:
         for rows in kernels.slices(len(x), CANDIDATES):
             mean[rows], variance[rows], _ = _posterior(fitted, x[rows])
         return mean, np.maximum(variance, VARIANCE_FLOOR * fitted.hyper.variance)
+
+    @single_threaded
+    def mean(self, fitted: NumpyFitted, x: Array) -> Array:
+        """Posterior mean (m,)."""
+        checks.points("x", x, len(fitted.hyper.lengthscales))
+        mean = np.empty(len(x))
+        for rows in kernels.slices(len(x), CANDIDATES):
+            mean[rows] = kernels.rectangular(x[rows], fitted.x, fitted.hyper) @ fitted.alpha
+        return mean
 
     @single_threaded
     def score(

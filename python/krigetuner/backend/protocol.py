@@ -1,4 +1,4 @@
-"""The seam to arithmetic: nine verbs and an opaque handle.
+"""The seam to arithmetic: ten verbs and an opaque handle.
 
 Notation, the same in numpy, C++ and CUDA:
 
@@ -165,7 +165,7 @@ class Fitted(Protocol):
 
 
 class Backend(Protocol):
-    """Nine verbs. Array arguments must satisfy the module's rules; `checks.py` is where they are checked."""
+    """Ten verbs. Array arguments must satisfy the module's rules; `checks.py` is where they are checked."""
 
     name: str
     tolerance: float
@@ -207,6 +207,9 @@ class Backend(Protocol):
 
     def predict(self, fitted: Any, x: Array) -> tuple[Array, Array]:
         """Posterior mean (m,) and variance (m,) of the latent function at x (m, d), noise not included."""
+
+    def mean(self, fitted: Any, x: Array) -> Array:
+        """Posterior mean (m,) at x (m, d): `predict` without the variance, which takes n times as long."""
 
     def score(
         self,

@@ -108,7 +108,7 @@ class Surrogate:
 
     def mean(self, x: Array) -> Array:
         """Posterior mean (m,) at rows x (m, d)."""
-        return self.backend.predict(self.fitted, np.ascontiguousarray(x))[0]
+        return self.backend.mean(self.fitted, np.ascontiguousarray(x))
 
     def sample(self, x: Array, normals: Array) -> Array:
         """Joint posterior samples (s, m) at rows x (m, d)."""
@@ -185,7 +185,7 @@ def surrogate(backend: Backend, x: Array, losses: Array, variances: Array, choic
     x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], excess(variances)[rows]
     out = transform(losses, variances, choice.kind)
     fitted, jitter = factored(backend, x, out.y, out.noise + choice.found.noise, hyper)
-    means = backend.predict(fitted, x)[0]
+    means = backend.mean(fitted, x)
     finite = np.isfinite(losses)
     best = float(means[finite].min() if finite.any() else means.min())
     return Surrogate(backend, choice, fitted, x, out.y, means, best, out.unit, jitter)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from krigetuner.run.progress import (
     failure_reason,
     mode_for,
     number,
+    show,
     tell_interrupted,
 )
 
@@ -90,6 +93,77 @@ def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+class Gone(io.StringIO):
+    """A stream whose other end is gone: a closed pipe, a full disk, a terminal that hung up."""
+
+    def __init__(self, reason: int) -> None:
+        super().__init__()
+        self.reason = reason
+
+    def write(self, text: str) -> int:
+        raise OSError(self.reason, os.strerror(self.reason))
+
+
+@pytest.mark.parametrize("reason", [errno.EPIPE, errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("mode", ["quiet", "plain", "live"])
+def test_a_display_that_cannot_be_written_ends_no_search(
+    reason: int, mode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Gone(reason))
+    monkeypatch.setattr(sys, "stderr", Gone(reason))
+    story(Progress(mode, Shown("val_loss")))
+    tell_interrupted(["3"])
+    with pytest.raises(OSError, match=os.strerror(reason)):
+        show("what somebody asked for")
+
+
+def test_a_closed_output_ends_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdout", "stderr"):
+        stream = io.StringIO()
+        stream.close()
+        monkeypatch.setattr(sys, name, stream)
+    story(Progress("plain", Shown("val_loss")))
+    tell_interrupted(["3"])
+
+
+def test_characters_that_the_output_lacks_are_shown_as_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, "ascii", write_through=True))
+    progress = Progress("plain", Shown("val_loss"))
+    progress.open()
+    progress.started("0", {"größe": "日"}, 2)
+    progress.close("done")
+    assert raw.getvalue().splitlines()[0] == rb"Trial 0 (1 of 2): gr\xf6\xdfe=\u65e5"
+    assert raw.getvalue().endswith(b"done\n")
+
+
+def test_a_live_display_outlives_its_terminal(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    code = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"  # as under nohup
+        "from krigetuner.run.progress import Progress, Shown\n"
+        "p = Progress('live', Shown('val_loss'))\n"
+        "p.open(); p.started('0', {'units': 32}, 3); sys.stdin.read()\n"
+        "p.ended('FAILED', None, 'ValueError: bad'); p.close('enough')\n"
+        "open(sys.argv[1], 'w').close()\n"
+    )
+    parent, child = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TERM": "xterm"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "done")],
+        stdin=subprocess.PIPE,
+        stdout=child,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+    os.close(child)
+    assert os.read(parent, 1)  # the display has begun
+    os.close(parent)
+    process.communicate()
+    assert (tmp_path / "done").exists()
+
+
 def test_the_picture_shows_the_running_and_the_best_trial() -> None:
     from rich.console import Console
 
@@ -149,3 +223,7 @@ def test_texts() -> None:
         failure_reason("Traceback (most recent call last)\n  x\nValueError: first\n  more detail\n")
         == "ValueError: first"
     )
+
+
+def test_a_reason_of_a_million_characters_is_shown_in_part() -> None:
+    assert failure_reason("ValueError: " + "x" * 1_000_000) == "ValueError: " + "x" * 488 + " ..."

@@ -5,11 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
 
 Mode = Literal["silent", "quiet", "plain", "live"]
+
+LONGEST_REASON = 500
+"""Characters of a failure's reason that are shown; the record has all of it."""
+
+
+UNSHOWN = (OSError, ValueError)
+"""What a display raises whose terminal, pipe or disk is gone, or that was closed. News never end a search."""
 
 
 @dataclass
@@ -62,7 +70,8 @@ class Progress:
         self.shown.began = time.monotonic()
         if self.mode == "live":
             self._live = _live_display(self)
-            self._live.start()
+            with suppress(*UNSHOWN):
+                self._live.start()
 
     def started(self, trial_id: str, values: Mapping[str, Any], total: int | None) -> None:
         """A trial begins."""
@@ -98,7 +107,8 @@ class Progress:
     def close(self, reason: str = "") -> None:
         """Ends the display."""
         if self._live is not None:
-            self._live.stop()
+            with suppress(*UNSHOWN):
+                self._live.stop()
             self._live = None
         if reason and self.mode != "silent":
             s = self.shown
@@ -110,10 +120,11 @@ class Progress:
         self._print(line)
 
     def _print(self, line: str) -> None:
-        if self._live is not None:
-            self._live.console.print(line, markup=False, highlight=False)
-        else:
-            show(line)
+        with suppress(*UNSHOWN):
+            if self._live is not None:
+                self._live.console.print(line, markup=False, highlight=False)
+            else:
+                show(line)
 
 
 def mode_for(verbose: Any) -> Mode:
@@ -149,13 +160,17 @@ def tell_interrupted(trial_ids: Sequence[str], ways_on: str = TO_GO_ON) -> None:
 
 
 def tell(line: str) -> None:
-    """Writes a line that the user did not ask for to the standard error."""
-    print(line, file=sys.stderr, flush=True)
+    """Writes a line that the user did not ask for to the standard error, if it can be written."""
+    with suppress(*UNSHOWN):
+        print(line, file=sys.stderr, flush=True)
 
 
 def show(text: str) -> None:
-    """Writes text that the user asked to see to the standard output."""
-    print(text, flush=True)
+    """Writes text that the user asked to see to the standard output; what that cannot encode is shown as escapes."""
+    try:
+        print(text, flush=True)
+    except UnicodeEncodeError as error:
+        print(text.encode(error.encoding, "backslashreplace").decode(error.encoding), flush=True)
 
 
 def _live_display(progress: Progress) -> Any:
@@ -225,12 +240,13 @@ def duration(seconds: float) -> str:
 
 
 def failure_reason(message: str | None) -> str:
-    """The first line of why a trial failed: of the exception where the message is a traceback."""
+    """The first line of why a trial failed, of the exception where the message is a traceback; not endless."""
     lines = [line for line in (message or "").splitlines() if line.strip()]
     starts = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
     if starts:
         lines = [line for line in lines[starts[-1] + 1 :] if not line.startswith(" ")] or lines[-1:]
-    return lines[0].strip() if lines else ""
+    reason = lines[0].strip() if lines else ""
+    return reason if len(reason) <= LONGEST_REASON else reason[:LONGEST_REASON] + " ..."
 
 
 def _of(count: int, total: int | None) -> str:

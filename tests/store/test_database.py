@@ -115,6 +115,15 @@ def test_reading_a_study_that_is_not_there(path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_study_of_another_name_is_answered_with_the_names_that_are_there(path: Path) -> None:
+    url = f"sqlite:///{path}"
+    for number in range(7):
+        DatabaseStore(url, f"study{number}").close()
+    known = "'study6', 'study5', 'study4', 'study3', 'study2'$"
+    with pytest.raises(StoreError, match=f"expected a study named 'nope', got none; .* made there are {known}"):
+        DatabaseStore(url, "nope", read_only=True)
+
+
 def test_several_studies_of_one_database_do_not_see_each_other(path: Path) -> None:
     url = f"sqlite:///{path}"
     first, second = DatabaseStore(url, "first"), DatabaseStore(url, "second")

@@ -326,7 +326,7 @@ class DatabaseStore:
                 found = self._look_up(study)
         if found is None:
             with self._connection.transaction("read") as cursor:
-                there = [row[0] for row in self._statements.names.run(cursor, {}).fetchall()]
+                there = [row[0] for row in self._statements.names.run(cursor, {}).fetchmany(5)]
             known = f"; the last that were made there are {', '.join(map(repr, there))}" if there else ""
             raise StoreError(
                 f"{self.where}: expected a study named {study!r}, got none; check the project_name (or --study){known}"

@@ -49,7 +49,7 @@ class StudyStatements:
         c = studies.c
         compiled = partial(Statement, dialect=dialect)
         self.find = compiled(sa.select(c.id).where(c.study == bind("key")))
-        self.names = compiled(sa.select(c.study).order_by(c.id.desc()).limit(sa.literal_column("5")))
+        self.names = compiled(sa.select(c.study).order_by(c.id.desc()))
         self.make = compiled(studies.insert().inline().values(study=bind("study"), position=bind("position")))
         blank = [n for n in c if n.name not in ("id", "study", "position") and not n.name.startswith("lease")]
         self.blank = compiled(

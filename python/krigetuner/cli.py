@@ -210,7 +210,8 @@ def _recover(options: argparse.Namespace) -> None:
     """`krigetuner recover`."""
     _check_directory(options.directory)
     found = salvage(options.directory / DATABASE, options.to)
-    print(f"{found}; to go on with it, move it to {options.directory / DATABASE}")
+    place = options.directory / DATABASE
+    print(f"{found}; to go on with those, move {place} and its -wal away and the new file to its place")
 
 
 def _show(options: argparse.Namespace) -> None:

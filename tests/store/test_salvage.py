@@ -152,6 +152,60 @@ def test_a_file_of_which_nothing_is_left(tmp_path: Path, capsys: Any) -> None:
     assert "expected a study to recover, got no file" in capsys.readouterr().err
 
 
+def killed(directory: Path, count: int = 600) -> Path:
+    """A study as a killed process leaves it, most of it in the log."""
+    path = directory / "study.sqlite"
+    directory.mkdir(exist_ok=True)
+    with closing(DatabaseStore(directory / "living.sqlite")) as store:
+        for event in EVENTS[:count]:
+            store.append(event)
+        for ending in ("", "-wal"):
+            shutil.copyfile(directory / f"living.sqlite{ending}", directory / f"study.sqlite{ending}")
+    (directory / "living.sqlite").unlink()
+    return path
+
+
+@pytest.mark.parametrize("left", ["an empty file", "no file"])
+def test_a_log_whose_file_is_gone_is_not_lost_to_whoever_looks_or_goes_on(
+    tmp_path: Path, left: str, capsys: Any
+) -> None:
+    path = killed(tmp_path)
+    log = path.with_name("study.sqlite-wal")
+    recorded = log.read_bytes()
+    path.unlink()
+    if left == "an empty file":
+        path.touch()
+    assert main(["show", str(tmp_path)]) == 1
+    with pytest.raises(StoreError, match=f"expected the study that study.sqlite-wal belongs to, got {left}; that log"):
+        DatabaseStore(path)
+    assert main(["recover", str(tmp_path), "--to", str(tmp_path / "found.sqlite")]) == 0
+    assert log.read_bytes() == recorded
+    _, state = read_back(tmp_path / "found.sqlite")
+    assert len(state.trials) > 50
+    log.unlink()
+    DatabaseStore(path).close()
+
+
+def test_a_log_of_several_rounds_and_one_that_is_none(tmp_path: Path) -> None:
+    path = killed(tmp_path, 1500)
+    path.unlink()
+    path.touch()
+    _, state = read_back(salvage(path).path)
+    assert len(state.trials) > 50
+    for content in (b"no log" * 100, b"\xff" * 10_000, path.with_name("study.sqlite-wal").read_bytes()[:100]):
+        other = tmp_path / f"{len(content)}" / "study.sqlite"
+        other.parent.mkdir()
+        other.with_name("study.sqlite-wal").write_bytes(content)
+        with pytest.raises(StoreError, match="got none of it; restore a copy"):
+            salvage(other)
+
+
+def test_the_way_on_with_what_was_recovered_names_the_log(tmp_path: Path, capsys: Any) -> None:
+    path = killed(tmp_path)
+    assert main(["recover", str(tmp_path)]) == 0  # a log that stays would be read into the file that takes the place
+    assert f"move {path} and its -wal away and the new file to its place" in capsys.readouterr().out
+
+
 @given(events=stories(24), holes=..., rows=...)
 def test_events_with_any_holes_are_a_story(events: list[e.Event], holes: list[bool], rows: list[bool]) -> None:
     state = fold(enumerate(events, 1))

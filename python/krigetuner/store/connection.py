@@ -26,6 +26,30 @@ class Damaged(StoreError):
     """An SQLite file that is damaged, or another program's."""
 
 
+def check_log(path: Path) -> None:
+    """Makes sure that a write-ahead log has a file to belong to: beside an empty or absent one SQLite deletes it.
+
+    Raises:
+        Damaged: it has none.
+    """
+    log = path.with_name(path.name + "-wal")
+    if _size(log) and not _size(path):  # in this order: another process may make both just now, the log last
+        what = "an empty file" if path.exists() else "no file"
+        raise Damaged(
+            f"{path}: expected the study that {log.name} belongs to, got {what}; that log has what was recorded last: "
+            f"put the file back to it, or move {log.name} away to begin anew; `krigetuner recover` reads what the log "
+            "alone can tell"
+        )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 class Connection:
     """A connection that several threads may use one after the other.
 
@@ -74,6 +98,8 @@ class Connection:
             self._errors = (*self._errors, self.dialect.loaded_dbapi.Error)
         self.sqlite = self.dialect.name == "sqlite"
         try:
+            if self.sqlite:
+                check_log(Path(self.where))
             with self.translated("open"):
                 if self.sqlite and not read_only and url.database not in (None, "", ":memory:"):
                     Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)

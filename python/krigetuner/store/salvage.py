@@ -1,6 +1,6 @@
 """What can still be read of a damaged SQLite file, written to a new one beside it; the damaged file stays as it is.
 
-The file is copied with its write-ahead log, and the copy is read: the events in spans of positions, each span that
+The file is copied with its write-ahead log (an empty one is made of its log's pages), and the copy is read: the events in spans of positions, each span that
 cannot be read being halved until only the unreadable events are left out, then those that stand on pages which nothing
 leads to (`krigetuner.store.sqlite_pages`). What lost events said of trials is taken from the plain tables where those
 can be read (`krigetuner.store.mending`).
@@ -23,7 +23,7 @@ from krigetuner.store.connection import Connection
 from krigetuner.store.mending import Remains, is_sound, mend
 from krigetuner.store.reading import STUDY, TRIAL, record_of
 from krigetuner.store.replay import StudyState, fold
-from krigetuner.store.sqlite_pages import rows_of_pages
+from krigetuner.store.sqlite_pages import lay_out, rows_of_pages
 from krigetuner.store.statements import StudyStatements
 from krigetuner.store.tables import metadata, sqlalchemy
 from krigetuner.store.writing import Writer
@@ -92,17 +92,21 @@ def salvage(path: Path, target: Path | None = None) -> Salvaged:
         StoreError: nothing could be read, or the target is there already or cannot be written.
     """
     target = recovered_path(path) if target is None else target
-    if not path.is_file():
+    wal = path.with_name(path.name + "-wal")
+    if not path.is_file() and not wal.is_file():
         raise StoreError(f"{path}: expected a study to recover, got no file; check the directory")
     if target.exists():
         raise StoreError(f"{target}: expected a file that is not there yet, got one that is; move it away first")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".recovering-", dir=target.parent) as folder:
         copy = Path(folder) / "copy.sqlite"
-        shutil.copyfile(path, copy)
-        wal = path.with_name(path.name + "-wal")
+        copy.touch()
+        if path.is_file():
+            shutil.copyfile(path, copy)
         if wal.is_file():
             shutil.copyfile(wal, copy.with_name(copy.name + "-wal"))
+            if not copy.stat().st_size:
+                lay_out(wal, copy)
         _lengthen(copy)
         studies = {name: remains for name, remains in _studies(copy) if remains.events or remains.trials}
         if not studies:

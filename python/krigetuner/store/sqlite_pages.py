@@ -1,6 +1,7 @@
 """Rows of an SQLite file's tables without rowid, taken from its pages one by one, where its trees are broken.
 
-The layout is that of https://www.sqlite.org/fileformat2.html: sections 1.6 (b-tree pages), 1.5 (cells), 2.1 (records).
+The layout is that of https://www.sqlite.org/fileformat2.html: sections 1.6 (b-tree pages), 1.5 (cells), 2.1 (records),
+4.1 (the write-ahead log).
 """
 
 from __future__ import annotations
@@ -19,7 +20,30 @@ LONGEST = 2**28
 WIDTHS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 """Bytes of an integer, by its serial type."""
 
+LOG_HEAD, FRAME_HEAD = 32, 24
+"""Bytes before a write-ahead log's first frame, and before the page of each."""
+
 Cell = int | float | bytes | str | None
+
+
+def lay_out(log: Path, path: Path) -> None:
+    """Writes the pages that stand in a write-ahead log to a file, the latest of each, as far as there are any.
+
+    What the log's present round has not overwritten is of earlier rounds, each with a first salt one higher than the
+    one before it: older pages, where there are no newer ones.
+    """
+    data = log.read_bytes()
+    size, salt = int.from_bytes(data[8:12], "big"), int.from_bytes(data[16:20], "big")
+    if size < 512 or size & (size - 1):
+        return
+    starts = range(LOG_HEAD, len(data) - FRAME_HEAD - size + 1, FRAME_HEAD + size)
+    frames = [(*struct.unpack_from(">3I", data, at), at + FRAME_HEAD) for at in starts]
+    last = max((pages for _, pages, its, _ in frames if its == salt), default=0)  # of the file, said at each commit
+    with path.open("r+b") as file:
+        for number, _, _, at in sorted(frames, key=lambda frame: (frame[2] - salt - 1) % 2**32):  # the present round last
+            if 0 < number <= last:
+                file.seek((number - 1) * size)
+                file.write(data[at : at + size])
 
 
 def rows_of_pages(path: Path) -> Iterator[list[Cell]]:

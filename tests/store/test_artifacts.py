@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.store.conductors import conductor, finish
 
-from krigetuner.errors import StoreError, StudyLocked
+from krigetuner.errors import KrigeTunerWarning, StoreError, StudyLocked
 from krigetuner.store import events as e
 from krigetuner.store.artifacts import remove_leftovers, safe_name, trial_directory, written_whole
 from krigetuner.store.memory import MemoryStore
@@ -147,6 +147,17 @@ def test_a_study_that_is_being_conducted_is_not_overwritten(tmp_path: Path) -> N
     assert (tmp_path / "trial_0000").exists()
     open_store(tmp_path, overwrite=True).close()
     assert not (tmp_path / "trial_0000").exists()
+
+
+def test_a_search_in_an_empty_file_says_that_it_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "study.sqlite").touch()
+    with pytest.warns(KrigeTunerWarning, match=r"study.sqlite: expected a recorded study or no file, got an empty one"):
+        store = open_store(tmp_path)
+    assert store.append(OPENED) == 1
+    store.close()
+    open_store(tmp_path).close()  # without a warning
+    (tmp_path / "study.sqlite").write_bytes(b"")
+    open_store(tmp_path, overwrite=True).close()
 
 
 def test_memory_leaves_no_file(tmp_path: Path) -> None:

@@ -55,6 +55,51 @@ def test_it_resumes_and_more_trials_can_be_added(tmp_path: Path) -> None:
     assert [tuner.oracle.trials[i].score for i in tuner.oracle.start_order[:6]] == run(6)
 
 
+def test_a_new_search_among_the_files_of_a_lost_one_says_so(tmp_path: Path) -> None:
+    def run(**more: Any) -> BaseTuner:
+        tuner = Parabola(max_trials=2, directory=tmp_path, seed=3, **more)
+        tuner.search(verbose=0)
+        for trial_id in tuner.oracle.trials:
+            tuner.get_trial_dir(trial_id)
+        tuner.oracle.close()
+        return tuner
+
+    project = Path(run().project_dir)
+    run()
+    (project / "study.sqlite").rename(tmp_path / "away.sqlite")
+    lost = r"nothing is recorded, got 2 directories \(trial_0, \.\.\.\); a new search begins, and its trials replace"
+    with pytest.warns(KrigeTunerWarning, match=lost):
+        run()
+    run()
+    run(overwrite=True)
+
+
+def test_a_working_directory_that_changes_takes_no_files_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[BaseTuner]
+) -> None:
+    class Moving(Parabola):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            elsewhere = tmp_path / f"elsewhere_{trial.trial_id}"
+            elsewhere.mkdir()
+            monkeypatch.chdir(elsewhere)
+            Path(self.get_trial_dir(trial.trial_id), "weights").touch()
+            return super().run_trial(trial)
+
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    tuner = Moving(max_trials=3, directory="runs", project_name="p", seed=3)
+    opened.append(tuner)
+    assert tuner.project_dir == str(Path("runs/p"))
+    tuner.search(verbose=0)
+    assert tuner.project_dir == str(tmp_path / "here/runs/p")
+    assert not list(tmp_path.glob("elsewhere_*/*"))
+    assert len(list(tmp_path.glob("here/runs/p/trial_*/weights"))) == 3
+    tuner.reload()
+    assert len(tuner.oracle._ledger.state.trials) == 3
+    monkeypatch.chdir(tmp_path / "here")
+    assert tuner.project_dir == str(Path("runs/p"))
+
+
 def test_hooks_are_called_in_order_and_arguments_reach_run_trial(tmp_path: Path, opened: list[BaseTuner]) -> None:
     calls: list[Any] = []
 

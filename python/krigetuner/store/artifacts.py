@@ -6,11 +6,12 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from krigetuner.errors import StoreError
+from krigetuner.errors import KrigeTunerWarning, StoreError
 
 DATABASE = "study.sqlite"
 """Name of the default database in a project directory."""
@@ -124,6 +125,20 @@ def remove_leftovers(directory: str | Path) -> None:
     """Removes what a killed process left half written in a trial's directory."""
     for path in Path(directory).glob(".writing-*"):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def tell_of_lost_record(project: str | Path) -> None:
+    """Warns where a new search begins among files of trials whose record is not there, for it replaces them."""
+    root = Path(project)
+    left = [path.parent.name for path in sorted(root.glob(f"trial_*/{MARK}"))]
+    if left:
+        warnings.warn(
+            f"{root}: expected no files of trials where nothing is recorded, got {len(left)} directories ({left[0]}, "
+            "...); a new search begins, and its trials replace those files. If that is not meant, end it and put the "
+            f"record ({DATABASE}, or storage=) back, or choose another project_name; overwrite=True removes them",
+            KrigeTunerWarning,
+            stacklevel=2,
+        )
 
 
 def remove_study_files(project: str | Path, trial_ids: Iterable[str], database: bool = True) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
 from itertools import count
 from pathlib import Path
 
-from krigetuner.errors import StoreError, StudyLocked
+from krigetuner.errors import KrigeTunerWarning, StoreError, StudyLocked
 from krigetuner.store.artifacts import DATABASE, remove_study_files
 from krigetuner.store.connection import Durability
 from krigetuner.store.database import DatabaseStore
@@ -45,6 +46,7 @@ def open_store(
         _make_directory(root)
         if overwrite:
             _remove_recorded(root, durability)
+        _tell_of_empty_file(root / DATABASE)
         return DatabaseStore(root / DATABASE, durability=durability)
     store = DatabaseStore(storage, root.absolute().name, durability)
     if overwrite:
@@ -70,6 +72,17 @@ def _make_directory(root: Path) -> None:
         raise StoreError(
             f"{root}: expected a project directory that can be written, got one that cannot; choose another directory= "
             "or project_name=, or change its permissions"
+        )
+
+
+def _tell_of_empty_file(path: Path) -> None:
+    """Warns where a search begins in a file that may have been a study: copied to a full disk, or cut by a crash."""
+    if path.is_file() and not path.stat().st_size:
+        warnings.warn(
+            f"{path}: expected a recorded study or no file, got an empty one; a new search begins in it. If there was "
+            "one, end this one and put a copy of the file in its place",
+            KrigeTunerWarning,
+            stacklevel=2,
         )
 
 

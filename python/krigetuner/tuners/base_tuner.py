@@ -84,6 +84,7 @@ class BaseTuner:
         self.oracle = oracle
         self.hypermodel = as_hypermodel(hypermodel)
         self.directory, self.project_name = project.place(directory, project_name)
+        self._begun_in = project.present_directory()
         self.tuner_id = getattr(self, "tuner_id", None) or tuner_id()
         self._open(overwrite, storage, durability)
 
@@ -258,7 +259,8 @@ class BaseTuner:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a process needs that runs trials: not the logger, and a directory that does not depend on its own."""
-        return {**vars(self), "directory": str(Path(self.directory).absolute()), "logger": None}
+        place = project.anchored(Path(self.directory), self._begun_in).absolute()
+        return {**vars(self), "directory": str(place), "logger": None}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Arrives in such a process, on whose machine the directory may have another place."""
@@ -330,7 +332,7 @@ class BaseTuner:
     @property
     def project_dir(self) -> str:
         """The project's directory."""
-        return str(Path(self.directory) / self.project_name)
+        return str(project.anchored(Path(self.directory) / self.project_name, self._begun_in))
 
     def get_trial_dir(self, trial_id: str) -> str:
         """The directory of a trial's files, made when it does not exist; an id that is no string goes by its text."""

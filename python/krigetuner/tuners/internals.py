@@ -18,7 +18,7 @@ from krigetuner.trial.budget import CONTROL
 from krigetuner.trial.history import Origin
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialStatus
-from krigetuner.tuners.project import project_path
+from krigetuner.tuners.project import anchored, project_path
 from krigetuner.tuners.travelling_oracle import packed
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class OracleInternals:
     objective: Objective
     directory: str | Path | None
     project_name: str | None
+    _begun_in: str | None
     _definitions: SearchSpace
     _opened: Any
     _ledger: Any
@@ -71,7 +72,7 @@ class OracleInternals:
     @property
     def _project_dir(self) -> str:
         """The project's directory, made when it does not exist."""
-        path = project_path(self.directory, self.project_name)
+        path = anchored(project_path(self.directory, self.project_name), self._begun_in)
         path.mkdir(parents=True, exist_ok=True)
         return str(path)
 

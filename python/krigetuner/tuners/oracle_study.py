@@ -82,6 +82,7 @@ class OracleStudy(OracleInternals):
         self.tuner_ids: set[str] = set()
         self.directory: str | Path | None = None
         self.project_name: str | None = None
+        self._begun_in: str | None = None
         self.stop_reason: str | None = None
         self.multi_worker, self.should_report = False, True
         self._begun: float | None = None
@@ -224,6 +225,7 @@ class OracleStudy(OracleInternals):
             options.given_once("storage", self.storage, storage),
             options.given_once("durability", self.durability, durability),
         )
+        self._begun_in = project.present_directory()
         self._open_place(directory, project_name, overwrite)
 
     def _open_place(self, directory: str | Path | None, project_name: str | None, overwrite: bool = False) -> None:
@@ -234,7 +236,7 @@ class OracleStudy(OracleInternals):
             return
         from krigetuner.store.project import open_store
 
-        path = project.project_path(directory, project_name)
+        path = project.anchored(project.project_path(directory, project_name), self._begun_in)
         store = open_store(path, storage, overwrite, durability or "normal")
         earlier, ledger = self._opened, Ledger(store)
         try:

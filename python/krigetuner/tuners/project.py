@@ -11,6 +11,7 @@ from krigetuner.run.keras_tuner_project import summary, take_over
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.policy import Goal
 from krigetuner.run.progress import tell
+from krigetuner.store.artifacts import tell_of_lost_record
 from krigetuner.store.keras_tuner_files import is_project
 
 LONGEST_NAME = 255
@@ -35,6 +36,19 @@ def place(directory: str | Path | None, project_name: str | None) -> tuple[str |
             "the place as directory= and a name without '..'"
         )
     return directory or ".", name
+
+
+def present_directory() -> str | None:
+    """The working directory; None when it has been removed."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - a text, compared for each trial
+    except OSError:
+        return None
+
+
+def anchored(path: Path, start: str | None) -> Path:
+    """A path that was given while the working directory was `start`; itself as long as that is so, else absolute."""
+    return path if start is None or present_directory() == start else Path(start) / path
 
 
 def project_path(directory: str | Path | None, project_name: str | None) -> Path:
@@ -63,10 +77,15 @@ def version() -> str:
 def continue_keras_tuner(ledger: Ledger, root: Path, goal: Goal) -> None:
     """Makes a project that KerasTuner left in the directory of an empty study its begin, and says so.
 
+    A warning says it where files of our own trials are there, and the record of them is not.
+
     Raises:
         StudyMismatch: its scores are those of another objective.
     """
-    if ledger.state.position or not is_project(root):
+    if ledger.state.position:
+        return
+    if not is_project(root):
+        tell_of_lost_record(root)
         return
     project = take_over(ledger, root, root.name, goal, version())
     tell(f"Going on with {summary(project, ledger)}, in {root}; KerasTuner's own files stay as they are")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.store.conductors import conductor, finish
 
-from krigetuner.errors import StoreError, StudyLocked
+from krigetuner.errors import KrigeTunerWarning, StoreError, StudyLocked
 from krigetuner.store import events as e
 from krigetuner.store import lease as leases
 from krigetuner.store.database import DatabaseStore
@@ -54,8 +56,6 @@ def put(path: Path, **columns: object) -> None:
     store = DatabaseStore(path)
     store.close()
     raw = {"token": "other", "host": "elsewhere", "pid": 1, "machine": "elsewhere/x/y", "birth": "7"} | columns
-    import sqlite3
-
     connection = sqlite3.connect(path)
     names = ", ".join(f"lease_{n} = ?" for n in raw)
     connection.execute(f"update studies set {names}", list(raw.values()))
@@ -71,6 +71,34 @@ def test_a_conductor_elsewhere_is_waited_for_until_its_lease_runs_out(tmp_path: 
     put_expired = tmp_path / "other.sqlite"
     put(put_expired, expiry=time.time() - 1)
     DatabaseStore(put_expired).close()
+
+
+def test_a_lease_that_a_clock_set_back_has_made_long_is_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "SECONDS", 0.2)
+    path = tmp_path / "study.sqlite"
+    put(path, expiry=time.time() + 86_400)
+    with pytest.warns(KrigeTunerWarning, match=r"expected a lease of 0 seconds at most, got one of 8\d{4}: a clock was"):
+        DatabaseStore(path).close()  # its holder died, perhaps with its machine
+    monkeypatch.setattr(leases, "SECONDS", 3600.0)
+    rows = iter([(5, "token", 90_000.0, 86_400.0)] * 2 + [(5, "token", 90_010.0, 86_410.0)])
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with pytest.warns(KrigeTunerWarning, match="whether its holder lives"):
+        assert leases.watched("here", lambda: next(rows)) == 3600.0
+
+
+def test_a_long_lease_of_a_dead_process_of_this_machine_is_not_watched(tmp_path: Path) -> None:
+    path = tmp_path / "study.sqlite"
+    process = conductor(path)
+    process.kill()
+    process.wait()
+    change = f"update studies set lease_expiry = {time.time() + 86_400}"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(change)
+        connection.commit()
+    DatabaseStore(path).close()  # a warning would be an error
+    process.communicate()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say when a process began")

@@ -24,7 +24,7 @@ from krigetuner.store.connection import Connection, ConnectionLost, Damaged, Dur
 from krigetuner.store.copying import copy_rows, copy_study_row
 from krigetuner.store.events import Event, StudyClosed, TrialReported, decode, encode
 from krigetuner.store.heartbeat import beat, give_back
-from krigetuner.store.lease import SECONDS, Lease
+from krigetuner.store.lease import SECONDS, Lease, watched
 from krigetuner.store.location import DAMAGE
 from krigetuner.store.reading import Reader
 from krigetuner.store.replay import StudyState
@@ -353,7 +353,8 @@ class DatabaseStore:
         """Takes the lease, and keeps it by a heartbeat until `close` or the end of the process."""
         self._position, token, host, pid, machine, birth, _, lasts = self._row()
         if token is not None:
-            Lease(token, host, pid, machine, birth).refuse_if_held(self.where, lasts)
+            held = Lease(token, host, pid, machine, birth)
+            held.refuse_if_held(self.where, watched(self.where, self._row) if held.from_the_future(lasts) else lasts)
         mine = Lease.mine()
         with self._connection.transaction() as cursor:
             values = {f"lease_{n}": getattr(mine, n) for n in HOLDER}

@@ -10,14 +10,21 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 import uuid
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from krigetuner.errors import StudyLocked
+from krigetuner.errors import KrigeTunerWarning, StudyLocked
 
 SECONDS = 30.0
 """How long a lease lasts without being renewed; it is renewed three times as often."""
+
+SKEW = 10.0
+"""Seconds by which two clocks may differ unnoticed."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,10 @@ class Lease:
             f"{expires_in:.0f} seconds), or use another project_name"
         )
 
+    def from_the_future(self, expires_in: float) -> bool:
+        """Whether it seems to last longer than any can: written before a clock was set back, by one that was ahead."""
+        return expires_in > SECONDS + SKEW and not self._is_over()
+
     @property
     def holder(self) -> str:
         """Who holds it, in words."""
@@ -68,6 +79,32 @@ class Lease:
         if self.machine != _machine() or sys.platform == "win32":
             return self.machine == _machine() and self.pid == os.getpid()
         return self.pid == os.getpid() or not _alive(self.pid) or (self.birth != _birth(self.pid))
+
+
+def watched(where: str, look: Callable[[], Sequence[Any]]) -> float:
+    """How long a lease lasts yet whose expiry tells nothing: a holder that lives renews it while it is watched.
+
+    Args:
+        where: the database, for a warning.
+        look: gives the lease's columns, and last how long it seems to last.
+
+    Returns:
+        Seconds; 0 when it was not renewed.
+    """
+    *before, lasts = look()
+    warnings.warn(
+        f"{where}: expected a lease of {SECONDS:.0f} seconds at most, got one of {lasts:.0f}: a clock was set back since "
+        f"or was ahead; whether its holder lives is told by watching it, for {SECONDS:.0f} seconds at most",
+        KrigeTunerWarning,
+        stacklevel=2,
+    )
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        time.sleep(SECONDS / 100)
+        *now, lasts = look()
+        if now != before:
+            return min(float(lasts), SECONDS)
+    return 0.0
 
 
 def _read(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -104,6 +105,35 @@ def test_export_csv(tmp_path: Path, capsys: Any) -> None:
     assert len(target.read_text().splitlines()) == 5
     assert main(["export", "--format", "csv", str(project), "--to", str(target)]) == 1
     assert "expected a file that is not there yet" in capsys.readouterr().err
+
+
+def test_a_table_that_cannot_be_written_leaves_no_file(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pandas
+
+    def full(self: Any, path: Any, **_: Any) -> None:
+        Path(path).write_text("trial_id")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    project, target = searched(tmp_path), tmp_path / "table.csv"
+    command = ["export", "--format", "csv", str(project), "--to", str(target)]
+    with monkeypatch.context() as patched:
+        patched.setattr(pandas.DataFrame, "to_csv", full)
+        assert main(command) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p"]
+    assert main(command) == 0
+
+
+def test_show_in_a_terminal_that_lacks_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuner = Quick(lambda hp: hp.Choice("x", [1, 2]) and hp.Choice("ö", ["é"]), "val_loss", 2, directory=tmp_path)
+    tuner.search(verbose=0)
+    tuner.oracle.close()
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, "ascii", write_through=True))
+    assert main(["show", str(tmp_path / "untitled_project")]) == 0
+    assert rb"\xf6=\xe9" in raw.getvalue()
 
 
 def test_export_for_keras_tuner(tmp_path: Path, capsys: Any) -> None:

@@ -20,8 +20,9 @@ from krigetuner.errors import KrigeTunerWarning, StoreError
 from krigetuner.run.keras_tuner_export import export
 from krigetuner.run.keras_tuner_project import summary, take_over
 from krigetuner.run.ledger import Ledger
+from krigetuner.run.progress import show
 from krigetuner.space.recorder import HyperParameters
-from krigetuner.store.artifacts import DATABASE, MARK, directory_written_whole
+from krigetuner.store.artifacts import DATABASE, MARK, directory_written_whole, written_whole
 from krigetuner.store.database import DatabaseStore
 from krigetuner.store.keras_tuner_files import TRIAL, is_project, read_project
 from krigetuner.store.memory import MemoryStore
@@ -183,7 +184,8 @@ def _export_table(options: argparse.Namespace, store: Store) -> None:
     elif options.to.exists():
         raise StoreError(f"{options.to}: expected a file that is not there yet, got one that is; choose another one")
     else:
-        table.to_csv(options.to, index=False)
+        with written_whole(options.to) as beside:  # a full disk leaves no table that looks like one
+            table.to_csv(beside, index=False)
         print(f"exported {len(table)} rows to {options.to}")
 
 
@@ -221,9 +223,9 @@ def _show(options: argparse.Namespace) -> None:
         state = store.state()
     finally:
         store.close()
-    print(summaries.study(state, max(options.trials, 0)))
+    show(summaries.study(state, max(options.trials, 0)))
     config = {"space": list(state.parameters.values()), "values": {}}
-    print(f"\n{summaries.space(HyperParameters.from_config(config), extended=False)}")
+    show(f"\n{summaries.space(HyperParameters.from_config(config), extended=False)}")
 
 
 def _versions(options: argparse.Namespace) -> None:

@@ -353,8 +353,9 @@ class DatabaseStore:
         """Takes the lease, and keeps it by a heartbeat until `close` or the end of the process."""
         self._position, token, host, pid, machine, birth, _, lasts = self._row()
         if token is not None:
-            held = Lease(token, host, pid, machine, birth)
-            held.refuse_if_held(self.where, watched(self.where, self._row) if held.from_the_future(lasts) else lasts)
+            former = Lease(token, host, pid, machine, birth)
+            lasts = watched(self.where, self._row) if former.from_the_future(lasts) else lasts
+            former.refuse_if_held(self.where, lasts)
         mine = Lease.mine()
         with self._connection.transaction() as cursor:
             values = {f"lease_{n}": getattr(mine, n) for n in HOLDER}

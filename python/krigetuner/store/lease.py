@@ -93,8 +93,8 @@ def watched(where: str, look: Callable[[], Sequence[Any]]) -> float:
     """
     *before, lasts = look()
     warnings.warn(
-        f"{where}: expected a lease of {SECONDS:.0f} seconds at most, got one of {lasts:.0f}: a clock was set back since "
-        f"or was ahead; whether its holder lives is told by watching it, for {SECONDS:.0f} seconds at most",
+        f"{where}: expected a lease of {SECONDS:.0f} seconds at most, got one of {lasts:.0f}: a clock was set back, or "
+        f"is ahead; whether its holder lives is told by watching it, for {SECONDS:.0f} seconds at most",
         KrigeTunerWarning,
         stacklevel=2,
     )

@@ -1,9 +1,9 @@
 """What can still be read of a damaged SQLite file, written to a new one beside it; the damaged file stays as it is.
 
-The file is copied with its write-ahead log (an empty one is made of its log's pages), and the copy is read: the events in spans of positions, each span that
-cannot be read being halved until only the unreadable events are left out, then those that stand on pages which nothing
-leads to (`krigetuner.store.sqlite_pages`). What lost events said of trials is taken from the plain tables where those
-can be read (`krigetuner.store.mending`).
+The file is copied with its write-ahead log (one that is empty or gone is made of the log's pages), and the copy is
+read: the events in spans of positions, each span that cannot be read being halved until only the unreadable events are
+left out, then those that stand on pages which nothing leads to (`krigetuner.store.sqlite_pages`). What lost events said
+of trials is taken from the plain tables where those can be read (`krigetuner.store.mending`).
 """
 
 from __future__ import annotations

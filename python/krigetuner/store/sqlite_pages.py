@@ -40,7 +40,7 @@ def lay_out(log: Path, path: Path) -> None:
     frames = [(*struct.unpack_from(">3I", data, at), at + FRAME_HEAD) for at in starts]
     last = max((pages for _, pages, its, _ in frames if its == salt), default=0)  # of the file, said at each commit
     with path.open("r+b") as file:
-        for number, _, _, at in sorted(frames, key=lambda frame: (frame[2] - salt - 1) % 2**32):  # the present round last
+        for number, _, _, at in sorted(frames, key=lambda frame: (frame[2] - salt - 1) % 2**32):  # this round last
             if 0 < number <= last:
                 file.seek((number - 1) * size)
                 file.write(data[at : at + size])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from tests.adapters.keras_model import FIT, Count, Make, X, Y, build
 
 from krigetuner.adapters import checkpoints
+from krigetuner.errors import FatalRuntimeError
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.objective import Objective
 from krigetuner.tuners import tuner as tuner_module
@@ -34,6 +37,29 @@ def test_epochs_are_recorded_and_the_best_weights_come_back(make: Make) -> None:
     assert loss == pytest.approx(min(m.metrics["val_loss"] for m in recorded), rel=1e-5)
     files = sorted(p.name for p in Path(tuner.get_trial_dir(trial.trial_id)).iterdir())
     assert files == ["build_config.json", "checkpoint.weights.h5"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "Can't synchronously write data"),
+        RuntimeError(f"Unable to decrement id ref count (errno = 28, error message = '{os.strerror(errno.ENOSPC)}')"),
+    ],
+)
+def test_a_full_disk_ends_the_search_and_fails_no_trial(
+    error: Exception, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise error
+
+    tuner = make(max_trials=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(keras.Model, "save_weights", full)
+        with pytest.raises(FatalRuntimeError, match="expected room for a file of a trial, got a full disk"):
+            tuner.search(X, Y, epochs=1, **FIT)
+    assert [trial.status for trial in tuner.oracle.trials.values()] == ["INTERRUPTED"]
+    tuner.search(X, Y, epochs=1, **FIT)
+    assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
 
 
 def test_an_interrupted_trial_goes_on_from_its_last_epoch(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from krigetuner.store.artifacts import remove_leftovers, written_whole
+from krigetuner.store.artifacts import kept_whole, remove_leftovers
 
 BEST = "checkpoint.weights.h5"
 BUILD = "build_config.json"
@@ -107,7 +107,7 @@ class Checkpoints:
 
     def _make_best(self, weights: Path) -> None:
         """The same file under the name of the best weights."""
-        with written_whole(self.best) as path:
+        with kept_whole(self.best) as path:
             try:
                 os.link(weights, path)
             except OSError:  # a file system without hard links
@@ -212,7 +212,7 @@ def _save_weights(model: Any, path: Path, lasting: bool = False) -> None:
     Args:
         lasting: whether they have to be on the disk before they get their name.
     """
-    with written_whole(path, optional=True) as beside:
+    with kept_whole(path, optional=True) as beside:
         model.save_weights(str(beside))
         if lasting and beside.is_file():
             _flush(beside)
@@ -240,7 +240,7 @@ def _build_config(model: Any) -> Any:
 
 
 def _write(path: Path, data: Any, lasting: bool = False) -> None:
-    with written_whole(path) as beside:
+    with kept_whole(path) as beside:
         beside.write_text(json.dumps(data), encoding="utf-8")
         if lasting:
             _flush(beside)

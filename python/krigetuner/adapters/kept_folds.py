@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from krigetuner.adapters.fold_means import numbers
-from krigetuner.store.artifacts import remove_leftovers, written_whole
+from krigetuner.store.artifacts import kept_whole, remove_leftovers
 
 logger = logging.getLogger(__name__)
 NAME = "folds.json"
@@ -55,7 +55,7 @@ class KeptFolds:
         self._unwritten += seconds
         if self._unwritten >= WORTH_KEEPING:
             self._unwritten = 0.0
-            with written_whole(self._file) as beside:
+            with kept_whole(self._file) as beside:
                 beside.write_text(json.dumps({"key": self._key, "folds": [numbers(f) for f in self.folds]}), "utf-8")
 
     def remove(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from krigetuner.adapters.sklearn_parts import PARTS
 from krigetuner.errors import MissingDependency
-from krigetuner.store.artifacts import written_whole
+from krigetuner.store.artifacts import kept_whole
 
 ModelFormat = Literal["skops", "joblib"]
 OTHERS = ("model.skops", "model.joblib", "model.pickle")
@@ -66,7 +66,7 @@ def save(model: Any, directory: Path, model_format: ModelFormat) -> Path:
     """
     path = directory / f"model.{model_format}"
     dump = _joblib().dump if model_format == "joblib" else skops_io().dump
-    with written_whole(path) as beside:
+    with kept_whole(path) as beside:
         dump(model, str(beside))
     return path
 

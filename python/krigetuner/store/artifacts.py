@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from krigetuner.errors import KrigeTunerWarning, StoreError
+from krigetuner.errors import FatalRuntimeError, KrigeTunerWarning, StoreError
 
 DATABASE = "study.sqlite"
 """Name of the default database in a project directory."""
@@ -24,6 +25,9 @@ _PLAIN = re.compile(r"[0-9]+|trial_[0-9]+")
 
 ROOT = "KRIGETUNER_ROOT"
 """Environment variable: where a process that runs trials keeps what belongs below "/", its disk not being shared."""
+
+FULL = tuple({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""What the system answers where there is no room."""
 
 _RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$")
 
@@ -90,6 +94,26 @@ def written_whole(path: str | Path, optional: bool = False) -> Iterator[Path]:
             os.replace(beside, final)  # noqa: PTH105 - atomic where the file system can
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def kept_whole(path: str | Path, optional: bool = False) -> Iterator[Path]:
+    """`written_whole` for what a trial keeps. A full disk is not its fault, nor would the next one fare better.
+
+    Raises:
+        FatalRuntimeError: the disk or a quota is full; the search ends, and the trial will be run again.
+    """
+    try:
+        with written_whole(path, optional) as beside:
+            yield beside
+    except Exception as error:  # HDF5 raises RuntimeError where it closes a file
+        full = getattr(error, "errno", None) in FULL or any(os.strerror(number) in str(error) for number in FULL)
+        if not full:
+            raise
+        raise FatalRuntimeError(
+            f"{path}: expected room for a file of a trial, got a full disk or quota ({error}); free some space and run "
+            "the same script again: this trial runs again, and everything recorded before is there"
+        ) from error
 
 
 @contextmanager

@@ -126,6 +126,15 @@ def test_a_table_that_cannot_be_written_leaves_no_file(
     assert main(command) == 0
 
 
+def test_a_table_of_values_that_are_no_unicode(tmp_path: Path, capsys: Any) -> None:
+    tuner = Quick(lambda hp: hp.Choice("file", ["a\udcff"]) and hp.Choice("x", [1]), "val_loss", 1, directory=tmp_path)
+    tuner.search(verbose=0)
+    tuner.oracle.close()
+    target = tmp_path / "table.csv"
+    assert main(["export", "--format", "csv", str(tmp_path / "untitled_project"), "--to", str(target)]) == 0
+    assert [row["file"] for row in csv.DictReader(target.read_text("utf-8").splitlines())] == [r"a\udcff"]
+
+
 def test_show_in_a_terminal_that_lacks_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tuner = Quick(lambda hp: hp.Choice("x", [1, 2]) and hp.Choice("ö", ["é"]), "val_loss", 2, directory=tmp_path)
     tuner.search(verbose=0)

@@ -180,12 +180,12 @@ def _export_table(options: argparse.Namespace, store: Store) -> None:
     records = list(store.state().trials.values())
     table = history_table(records, store.measurements()) if options.history else results_table(records)
     if options.to is None:
-        print(table.to_csv(index=False), end="")
+        show(table.to_csv(index=False).removesuffix("\n"))
     elif options.to.exists():
         raise StoreError(f"{options.to}: expected a file that is not there yet, got one that is; choose another one")
     else:
         with written_whole(options.to) as beside:  # a full disk leaves no table that looks like one
-            table.to_csv(beside, index=False)
+            table.to_csv(beside, index=False, errors="backslashreplace")
         print(f"exported {len(table)} rows to {options.to}")
 
 

@@ -11,6 +11,7 @@ from tests.tuners.oracle_driver import MIN, drive, fail, finish, mixed, opened, 
 
 from krigetuner.errors import KrigeTunerWarning, StoreError
 from krigetuner.oracles import BayesianOptimizationOracle, GridSearchOracle, RandomSearchOracle
+from krigetuner.space.recorder import HyperParameters
 from krigetuner.tuners.oracle import Oracle
 
 MAKERS: dict[str, Any] = {
@@ -55,6 +56,18 @@ def test_discovered_hyperparameters_do_not_disturb_a_resume(name: str, tmp_path:
         for trials in (2, 3, None):
             seen += run(opened(tmp_path, MAKERS[name]), trials)
     assert seen == undisturbed
+
+
+def test_names_and_values_that_are_no_unicode_are_searched_and_found_again(tmp_path: Path) -> None:
+    hp = HyperParameters()
+    hp.Choice("file\udc80\0", ["a\udcff", "b\0"])  # as os.listdir has them
+    for trials in (1, 2):
+        oracle = RandomSearchOracle(MIN, max_trials=2, hyperparameters=hp.copy(), seed=4)
+        oracle._set_project_dir(tmp_path, "p")
+        drive(oracle, 1)
+        assert len(oracle.end_order) == trials
+        oracle.close()
+    assert {t.hyperparameters.values["file\udc80\0"] for t in oracle.trials.values()} == {"a\udcff", "b\0"}
 
 
 def test_everything_is_found_again(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class OracleInternals:
     def _compute_values_hash(self, values: Mapping[str, Any]) -> str:
         """The identity of a set of values: 32 hexadecimal digits."""
         text = "".join(f"{name}={values[name]}" for name in sorted(values))
-        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def _duplicate(self, values: Mapping[str, Any]) -> bool:
         """Whether a trial has these values."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -285,6 +286,36 @@ def test_a_full_disk_loses_nothing_and_the_study_goes_on_when_there_is_room(stor
     raw.cursor().execute("PRAGMA max_page_count=1000000")
     assert store.append(asked(number)) == number + 2
     assert portrait(store.state()) == portrait(fold(store.read()))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file that is open cannot be removed there")
+@pytest.mark.parametrize("whole_directory", [True, False])
+def test_a_file_that_is_removed_meanwhile_is_noticed_and_written_again(
+    store: DatabaseStore, path: Path, whole_directory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append_all([OPENED, asked(0)])
+    monkeypatch.chdir(path.parent.parent)
+    if whole_directory:
+        shutil.rmtree(path.parent)
+    else:
+        path.unlink()
+    for _ in range(2):  # the second time the file is there, and is not what would be written
+        with pytest.raises(StoreError, match=r"removed or renamed meanwhile\. What was recorded is there again"):
+            store.append(asked(1))
+    assert sorted(p.name for p in path.parent.iterdir()) == ["study.sqlite"]
+    again = DatabaseStore(path)
+    store.close()  # takes nothing of the new file's along
+    assert texts(event for _, event in again.read()) == texts([OPENED, asked(0)])
+    assert again.append(asked(1)) == 3
+    again.close()
+
+
+def test_a_file_that_is_removed_and_cannot_be_written_again(store: DatabaseStore, path: Path) -> None:
+    store.append_all([OPENED, asked(0)])
+    shutil.rmtree(path.parent)
+    path.parent.touch()
+    with pytest.raises(StoreError, match="could not be written again"):
+        store.append(asked(1))
 
 
 def test_text_that_is_not_unicode_is_an_error_and_not_recorded(store: DatabaseStore) -> None:

@@ -50,6 +50,18 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _url(location: str | Path, read_only: bool, unchanging: bool) -> tuple[Any, str]:
+    """The URL of a database, and the database in words."""
+    if not (isinstance(location, str) and "://" in location):
+        return places.file_url(Path(location), read_only, unchanging), str(location)
+    url = places.database_url(location)
+    where = places.in_words(url)
+    file = url.drivername == "sqlite" and url.database not in (None, "", ":memory:") and not url.query
+    if read_only and file:
+        url = places.file_url(Path(url.database), read_only, unchanging)  # else a file would be made to be read
+    return url, where
+
+
 class Connection:
     """A connection that several threads may use one after the other.
 
@@ -80,18 +92,9 @@ class Connection:
         )  # the last, where a damaged file's text is part of an error's
         self._durability, self._read_only = durability, read_only
         self._raw: Any = None
-        if isinstance(location, str) and "://" in location:
-            url = places.database_url(location)
-            self.where = places.in_words(url)
-            if (
-                read_only
-                and url.drivername == "sqlite"
-                and url.database not in (None, "", ":memory:")
-                and not url.query
-            ):
-                url = places.file_url(Path(url.database), read_only, unchanging)  # else a file would be made to be read
-        else:
-            url, self.where = places.file_url(Path(location), read_only, unchanging), str(location)
+        self._file: Path | None = None
+        self._gone = ""
+        url, self.where = _url(location, read_only, unchanging)
         with self.translated("open"):
             self._engine = places.engine(url)
             self.dialect = self._engine.dialect
@@ -102,7 +105,8 @@ class Connection:
                 check_log(Path(self.where))
             with self.translated("open"):
                 if self.sqlite and not read_only and url.database not in (None, "", ":memory:"):
-                    Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+                    self._file = Path(url.database).absolute()
+                    self._file.parent.mkdir(parents=True, exist_ok=True)
                 with self._engine.connect() as connection:
                     prepare(connection, self.where, write=not read_only)
                 self._connect()
@@ -154,6 +158,36 @@ class Connection:
             raise
         except StoreError as error:
             raise ConnectionLost(str(error)) from error
+
+    def check_there(self) -> None:
+        """Makes sure that an SQLite file is where others find it; one that is not is written there again.
+
+        A file that was removed lives on for who has it open, and takes all that is written along at the end.
+
+        Raises:
+            StoreError: it was removed or renamed; nothing more is to be written.
+        """
+        if self._file is None:
+            return
+        try:
+            if not self._gone:
+                self._file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            self._gone = self._written_again(self._file)
+        if self._gone:
+            raise StoreError(self._gone)
+
+    def _written_again(self, file: Path) -> str:
+        """Copies what is open to where it was, and says what has become of it."""
+        text = f"{self.where}: expected the file that this search writes, got none: it was removed or renamed meanwhile"
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            for ending in ("-wal", "-shm"):  # of the file that is gone; all that they hold is copied
+                file.with_name(file.name + ending).unlink(missing_ok=True)
+            self._raw.execute("VACUUM INTO ?", (str(file),))
+        except self._errors as error:
+            return f"{text}, and could not be written again ({error}); if it was renamed, name it as before"
+        return f"{text}. What was recorded is there again: run the same script again to go on"
 
     @contextmanager
     def transaction(self, doing: str = "write") -> Iterator[Any]:

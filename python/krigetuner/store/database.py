@@ -105,8 +105,8 @@ class DatabaseStore:
         """Records one event and all it changes in one transaction, and returns its position.
 
         Raises:
-            StoreError: nothing of the event was recorded (disk full, read-only, lease lost, store closed); or the
-                server stays away, as the message says then.
+            StoreError: nothing of the event was recorded (disk full, read-only, lease lost, file removed, store
+                closed); or the server stays away, as the message says then.
         """
         return self.append_all((event,))
 
@@ -119,6 +119,7 @@ class DatabaseStore:
         with self._lock:
             if self._token is None:
                 raise StoreError(f"{self.where}: expected an open study, got one that is closed or read-only; open it")
+            self._connection.check_there()
             try:
                 try:
                     return self._append(events)

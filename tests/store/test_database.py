@@ -310,6 +310,14 @@ def test_a_file_that_is_removed_meanwhile_is_noticed_and_written_again(
     again.close()
 
 
+def test_the_file_of_a_uri_is_another_one_than_its_text_says(path: Path) -> None:
+    path.parent.mkdir()
+    made = DatabaseStore(f"sqlite:///file:{path}?uri=true")
+    assert made.append(OPENED) == 1
+    made.close()
+    assert path.exists()
+
+
 def test_a_file_that_is_removed_and_cannot_be_written_again(store: DatabaseStore, path: Path) -> None:
     store.append_all([OPENED, asked(0)])
     shutil.rmtree(path.parent)

@@ -105,8 +105,9 @@ class Connection:
                 check_log(Path(self.where))
             with self.translated("open"):
                 if self.sqlite and not read_only and url.database not in (None, "", ":memory:"):
-                    self._file = Path(url.database).absolute()
-                    self._file.parent.mkdir(parents=True, exist_ok=True)
+                    file = Path(url.database).absolute()
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    self._file = None if url.query else file  # else it may be a URI, which names another one
                 with self._engine.connect() as connection:
                     prepare(connection, self.where, write=not read_only)
                 self._connect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.compat.fault_driver import Plain, random_oracle, statuses
+from tests.ports import free_port
 
 import krigetuner as kt
 
@@ -20,17 +20,14 @@ SCRIPT = Path(__file__).with_name("crew_script.py")
 
 def crew(folder: Path, mode: str, *names: str) -> dict[str, tuple[int, str]]:
     """Exit status and standard error of each process of a search, all of which end by themselves."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        place = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free.getsockname()[1])}
-    place["KRIGETUNER_WORKER_TIMEOUT"] = "3"
+    place = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port())}
     processes = {}
     for name in names:
         environment = {**os.environ, **place, "KERASTUNER_TUNER_ID": name}
         command = [sys.executable, str(SCRIPT), str(folder), mode]
         processes[name] = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
-        errors = {name: process.communicate(timeout=120)[1] for name, process in processes.items()}
+        errors = {name: process.communicate(timeout=300)[1] for name, process in processes.items()}
     finally:
         for process in processes.values():
             process.kill()

@@ -15,7 +15,6 @@ import os
 import random
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from pathlib import Path
 
 import psutil
 from tests.faults import campaign_ledger as ledger
+from tests.ports import free_port
 from tests.postgresql import Server
 
 from krigetuner.store.database import DatabaseStore
@@ -60,9 +60,7 @@ class Crew:
         self.names = ["chief", *(f"w{i}" for i in range(WORKERS))] if kind == "chief" else ["conductor"]
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self.diary = ledger.Diary()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     @property
     def conductor(self) -> str:
@@ -100,7 +98,7 @@ class Crew:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired as error:
             raise Hangs(f"{name} does not end after signal {number}\n{self.stacks()}") from error
-        _, left = psutil.wait_procs(children, timeout=PATIENCE / 4)
+        _, left = psutil.wait_procs(children, timeout=PATIENCE)
         if left:
             raise Hangs(f"the death of {name} left {left} behind")
 
@@ -169,7 +167,8 @@ class Faults:
     """
 
     def __init__(self, crew: Crew, seed: int) -> None:
-        self.crew, self.chance = crew, random.Random(seed)
+        # which faults, and all else that is drawn: how often that is depends on the time that things take
+        self.crew, self.order, self.chance = crew, random.Random(seed), random.Random(-1 - seed)
         self.done: Counter[str] = Counter()
         self.kinds: dict[str, tuple[float, Callable[[], bool]]] = {
             "conductor killed": (1.0, self.kill_conductor),
@@ -183,12 +182,12 @@ class Faults:
     def strike(self) -> None:
         """Has one fault happen, at a random moment of a search that makes progress, or while it starts."""
         self.crew.start(ENDLESS)
-        if self.chance.random() < EARLY:
+        if self.order.random() < EARLY:
             time.sleep(self.chance.uniform(0.0, 1.5))
         else:
             self.crew.progress(self.chance.randint(1, 25))
             time.sleep(self.chance.uniform(0.0, 0.08))
-        kind = self.chance.choices(list(self.kinds), [weight for weight, _ in self.kinds.values()])[0]
+        kind = self.order.choices(list(self.kinds), [weight for weight, _ in self.kinds.values()])[0]
         self.done[kind] += self.crew.alive() and self.kinds[kind][1]()
 
     def kill_conductor(self) -> bool:
@@ -205,7 +204,8 @@ class Faults:
     def kill_worker(self) -> bool:
         workers = self.crew.workers()
         if workers:
-            os.kill(self.chance.choice(sorted(workers)), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.chance.choice(sorted(workers)), signal.SIGKILL)
         return bool(workers)
 
     def kill_everything(self) -> bool:
@@ -213,7 +213,8 @@ class Faults:
         for process in self.crew.processes.values():
             process.send_signal(signal.SIGSTOP)
         for pid in self.crew.workers():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for name in self.crew.names:
             self.crew.kill(name)
         return True
@@ -234,7 +235,7 @@ class Faults:
         process = self.crew.processes[self.crew.conductor]
         former = resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         try:
-            process.wait(3)
+            process.wait(5)
         except subprocess.TimeoutExpired:  # the log was begun anew: it has room
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, former)
             return False

@@ -26,14 +26,15 @@ Events = list[tuple[int, e.Event]]
     ("crew", "oracle", "faults"), [("alone", "bayesian", 5), ("chief", "hyperband", 4), ("processes", "bayesian", 5)]
 )
 def test_a_campaign_leaves_nothing_to_complain_of(tmp_path: Path, crew: str, oracle: str, faults: int) -> None:
-    done, problems = campaign.run(campaign.Crew(crew, tmp_path, oracle), faults, seed=5)
+    seed = {"alone": 5, "chief": 8, "processes": 2}[crew]  # of several kinds of faults each
+    done, problems = campaign.run(campaign.Crew(crew, tmp_path, oracle), faults, seed)
     assert sum(done.values()) == faults
     assert problems == []
 
 
 @pytest.mark.slow
 def test_a_campaign_against_a_database_server(tmp_path: Path, postgresql: Server) -> None:
-    done, problems = campaign.run(campaign.Crew("processes", tmp_path, "random", postgresql), 4, seed=4)
+    done, problems = campaign.run(campaign.Crew("processes", tmp_path, "random", postgresql), 4, seed=1)
     assert done["server killed"]
     assert problems == []
 
@@ -43,6 +44,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[campaign.Crew
     crew = campaign.Crew("alone", tmp_path_factory.mktemp("undisturbed"), "random")
     crew.start(12)
     crew.end()
+    crew.diary.refresh(crew.folder / "diary")
     return crew, list(campaign.read(crew)[0])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -13,11 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("worker_script.py")
-PATIENCE = 40.0
+PATIENCE = 150.0
 
 
 class Crew:
@@ -25,9 +25,7 @@ class Crew:
 
     def __init__(self, folder: Path, mode: str, max_trials: int) -> None:
         self.folder, self.mode, self.max_trials = folder, mode, max_trials
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.processes: dict[str, subprocess.Popen[str]] = {}
 
     def start(self, *names: str, **variables: str) -> None:
@@ -36,7 +34,7 @@ class Crew:
                 "KERASTUNER_ORACLE_IP": "127.0.0.1",
                 "KERASTUNER_ORACLE_PORT": str(self.port),
                 "KERASTUNER_TUNER_ID": name,
-                "KRIGETUNER_WORKER_TIMEOUT": "2",
+                "KRIGETUNER_WORKER_TIMEOUT": "8",
                 "KRIGETUNER_TOKEN": "a secret",
                 **variables,
             }
@@ -124,12 +122,12 @@ def test_two_of_four_workers_are_killed(crew: Callable[[str, int], Crew]) -> Non
 
 def test_the_chief_is_killed_and_restarted(crew: Callable[[str, int], Crew]) -> None:
     c = crew("hold", 5)
-    c.start("chief", "w1", "w2", KRIGETUNER_WORKER_TIMEOUT="20")
+    c.start("chief", "w1", "w2", KRIGETUNER_WORKER_TIMEOUT="60")
     c.until(lambda: len(c.diary("begin")) == 2)
     c.kill("chief")
     (c.folder / "go").touch()
     c.until(lambda: len(c.diary("done")) == 2)  # the trials go on without a chief
-    c.start("chief", KRIGETUNER_WORKER_TIMEOUT="20")
+    c.start("chief", KRIGETUNER_WORKER_TIMEOUT="60")
     ended = c.ends("chief", "w1", "w2")
     assert [status for status, _ in ended.values()] == [0, 0, 0], ended
     assert [row[:2] for row in c.trials()] == [(str(n), "COMPLETED") for n in range(5)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ports import free_port
 
 from krigetuner.errors import FailedTrialError, FatalValueError, TrialTaken
 from krigetuner.run import faults
@@ -21,12 +21,6 @@ ANY = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def no_messages(request: Mapping[str, Any], when_ended: Callable[..., Any]) -> Iterator[Mapping[str, Any]]:
@@ -56,8 +50,8 @@ def test_floats_arrive_to_the_last_bit(serve: Callable[..., tuple[Server, str]])
     _, address = serve(lambda request: {"back": request["numbers"]})
     wire = Wire(address, None)
     numbers = [1 / 3, 5e-324, -0.0, 1.7976931348623157e308, math.inf, -math.inf, 2**53 + 1]
-    assert list(map(repr, wire.call({"numbers": numbers}, 10)["back"])) == list(map(repr, numbers))
-    assert math.isnan(wire.call({"numbers": math.nan}, 10)["back"])
+    assert list(map(repr, wire.call({"numbers": numbers}, 60)["back"])) == list(map(repr, numbers))
+    assert math.isnan(wire.call({"numbers": math.nan}, 60)["back"])
     wire.close()
 
 
@@ -74,7 +68,7 @@ def test_a_wrong_token_is_refused(serve: Callable[..., tuple[Server, str]], give
     _, address = serve(token="secret")
     wire = Wire(address, given_token)
     with pytest.raises(RuntimeError, match=r"KRIGETUNER_TOKEN: expected the token of the chief at 127\.0\.0\.1"):
-        wire.call({}, 10)
+        wire.call({}, 60)
     with pytest.raises(RuntimeError, match="KRIGETUNER_TOKEN"):
         list(wire.attend({}))
     wire.close()
@@ -83,7 +77,7 @@ def test_a_wrong_token_is_refused(serve: Callable[..., tuple[Server, str]], give
 def test_the_right_token_is_taken(serve: Callable[..., tuple[Server, str]]) -> None:
     _, address = serve(token="gehe\N{LATIN SMALL LETTER I WITH DIAERESIS}m")
     wire = Wire(address, "gehe\N{LATIN SMALL LETTER I WITH DIAERESIS}m")
-    assert wire.call({"a": 1}, 10) == {"a": 1}
+    assert wire.call({"a": 1}, 60) == {"a": 1}
     wire.close()
 
 
@@ -108,7 +102,7 @@ def test_the_chief_hears_when_a_worker_has_gone(serve: Callable[..., tuple[Serve
     def attend(request: Mapping[str, Any], when_ended: Callable[[Callable[[], None]], Any]) -> Iterator[dict[str, Any]]:
         when_ended(gone.set)
         yield {"hello": request["name"]}
-        gone.wait(30)
+        gone.wait(120)
 
     _, address = serve(attend=attend)
     wire = Wire(address, None)
@@ -116,7 +110,7 @@ def test_the_chief_hears_when_a_worker_has_gone(serve: Callable[..., tuple[Serve
     assert next(messages) == {"hello": "w1"}
     assert not gone.is_set()
     wire.close()
-    assert gone.wait(10)
+    assert gone.wait(60)
 
 
 @pytest.mark.parametrize(

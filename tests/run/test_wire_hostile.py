@@ -10,20 +10,20 @@ import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ports import free_port
 
 from krigetuner.run.network import wire
 from krigetuner.run.network.refusals import Refusals
 
 TOKEN = "gehe\N{LATIN SMALL LETTER I WITH DIAERESIS}m"
+PATIENCE = 60.0
 
 
 class Door:
     """A server that echoes, and somebody who sends it bytes."""
 
     def __init__(self, token: str | None = None) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.answered: list[Any] = []
         self.server = wire.Server(self.address, token, self.answer, self.attend)
@@ -44,8 +44,8 @@ class Door:
         metadata = [(f"krigetuner-{name}", value) for name, value in header.items()]
         if method == "Attend":
             stream = self.channel.unary_stream(f"/{wire.SERVICE}/Attend")
-            return b"".join(stream(data, timeout=20, metadata=metadata))
-        return self.channel.unary_unary(f"/{wire.SERVICE}/{method}")(data, timeout=20, metadata=metadata)
+            return b"".join(stream(data, timeout=PATIENCE, metadata=metadata))
+        return self.channel.unary_unary(f"/{wire.SERVICE}/{method}")(data, timeout=PATIENCE, metadata=metadata)
 
     def refusal(self, data: bytes, **more: str) -> tuple[str, str]:
         """The status and the text with which raw bytes are refused."""
@@ -123,7 +123,7 @@ def test_a_message_that_is_too_large_is_refused_and_told_of(
     assert door.send(b'"' + b"x" * (2**20 - 2) + b'"')
     polite = wire.Wire(door.address, None)
     with pytest.raises(wire.StoreError, match="RESOURCE_EXHAUSTED"):
-        polite.call({"text": "x" * 2**20}, 20)
+        polite.call({"text": "x" * 2**20}, PATIENCE)
     polite.close()
     door.close()
     assert "Chief: refused a request from ipv4:127.0.0.1:" in capsys.readouterr().err
@@ -146,7 +146,7 @@ def test_a_refusal_of_the_chief_reaches_the_worker_as_an_error(doors: Callable[.
     door = doors()
     polite = wire.Wire(door.address, None)
     with pytest.raises(wire.StoreError, match="INVALID_ARGUMENT: request: expected another one"):
-        polite.call("refuse me", 20)  # type: ignore[arg-type]
+        polite.call("refuse me", PATIENCE)  # type: ignore[arg-type]
     with pytest.raises(wire.StoreError, match="INVALID_ARGUMENT: request: expected another one"):
         list(polite.attend("refuse me"))  # type: ignore[arg-type]
     polite.close()
@@ -161,7 +161,7 @@ def test_another_method_is_unknown(doors: Callable[..., Door]) -> None:
 )
 def test_what_is_not_even_grpc_does_no_harm(doors: Callable[..., Door], data: bytes) -> None:
     door = doors()
-    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE) as raw:
         raw.sendall(data)
         assert door.send(b"2") == b'{"echo":2}'
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ports import free_port
 
 import krigetuner as kt
 from krigetuner.errors import TrialTaken
@@ -43,9 +44,7 @@ class Pair:
     """A chief's oracle and two workers' faces of it, in one process, over a real connection."""
 
     def __init__(self, folder: Path, kind: Any = kt.oracles.RandomSearchOracle, **options: Any) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.chief = made(kind, **options)
         self.chief._set_project_dir(folder, "search")
         self.chief._begin_search()
@@ -190,7 +189,7 @@ def test_the_end_is_known_everywhere(tmp_path: Path) -> None:
         second.update_trial(last.trial_id, {"loss": 2.0})
         last.status = "COMPLETED"
         second.end_trial(last)
-        waiting.join(10)
+        waiting.join(60)
         assert not waiting.is_alive()  # woken by the end of the trial
         assert second.create_trial("w1").status == "STOPPED"
         assert first.create_trial("w0").status == "STOPPED"

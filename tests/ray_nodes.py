@@ -1,7 +1,10 @@
-"""A real Ray cluster for tests: several nodes, all on this machine."""
+"""A real Ray cluster for tests: several nodes, all on this machine, beside others that may run there."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +21,17 @@ STORE = 80_000_000
 def nodes(head: int, *others: int) -> Iterator[Any]:
     """A cluster of a head and other nodes, each with so many cores; skipped where there is no Ray."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'krigetuner[ray]'")
+    directory = tempfile.mkdtemp(prefix="kt-", dir="/tmp")  # of this cluster alone; short, for the sockets' names
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("TMPDIR", directory)
+        patch.setattr(tempfile, "tempdir", directory)
         made = _started(head, others)
         try:
             yield made
         finally:
             made.shutdown()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _started(head: int, others: tuple[int, ...]) -> Any:
@@ -48,15 +55,11 @@ def _started(head: int, others: tuple[int, ...]) -> Any:
 
 
 def workers() -> list[psutil.Process]:
-    """The actors of this package that run."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if "ray::TrialWorker" in " ".join(process.info["cmdline"] or []):
-            found.append(process)
-    return found
+    """The actors of this package that run on the cluster."""
+    return _processes("ray::TrialWorker")
 
 
-def await_no_workers(seconds: float = 30.0) -> None:
+def await_no_workers(seconds: float = 120.0) -> None:
     """Waits until no actor runs any more, nor a process of one."""
     end = time.monotonic() + seconds
     while left := [*workers(), *children()]:
@@ -66,9 +69,14 @@ def await_no_workers(seconds: float = 30.0) -> None:
 
 def children() -> list[psutil.Process]:
     """The processes in which actors run trials."""
+    return [p for p in _processes("krigetuner.run.local.worker_process") if "RAY_JOB_ID" in p.info["environ"]]
+
+
+def _processes(name: str) -> list[psutil.Process]:
+    """The cluster's processes with a word in their command."""
     found = []
     for process in psutil.process_iter(["cmdline", "environ"]):
-        command = " ".join(process.info["cmdline"] or [])
-        if "krigetuner.run.local.worker_process" in command and "RAY_JOB_ID" in (process.info["environ"] or {}):
+        ours = (process.info["environ"] or {}).get("TMPDIR") == os.environ["TMPDIR"]
+        if ours and name in " ".join(process.info["cmdline"] or []):
             found.append(process)
     return found

@@ -24,8 +24,9 @@ from krigetuner.run.ray.executor import LOSSES, RayExecutor
 from krigetuner.run.shared import Shared
 from krigetuner.store.artifacts import rooted, trial_directory
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Make = Callable[..., RayExecutor]
+PATIENCE = 150.0
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ class TestRay(ExecutorContract):
 def gather(executor: Executor, finals: int) -> list[Report]:
     """The reports until so many final ones have come."""
     reports: list[Report] = []
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while sum(not isinstance(r, Reported) for r in reports) < finals:
         assert time.monotonic() < end, reports
         executor.collect(reports.append, timeout=5)
@@ -71,7 +72,7 @@ def gather(executor: Executor, finals: int) -> list[Report]:
 
 def await_capacity(executor: RayExecutor, count: int) -> None:
     """Waits, as the loop does that has nothing to run, until so many jobs could run at a time."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while executor.capacity < count:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -96,7 +97,7 @@ class Meeting:
 
     def __call__(self, context: Context) -> Outcome:
         (self.place / str(os.getpid())).touch()
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while len(list(self.place.iterdir())) < self.count and time.monotonic() < end:
             time.sleep(0.05)
         return loss(len(list(self.place.iterdir())))
@@ -198,7 +199,7 @@ def test_a_place_for_files_that_cannot_be_written_is_told_at_once(make: Make, tm
 
 def segfault(context: Context) -> Outcome:
     os.kill(os.getpid(), signal.SIGSEGV)
-    time.sleep(60)
+    time.sleep(600)
     return loss(0)
 
 
@@ -208,7 +209,7 @@ def leave(context: Context) -> Outcome:
 
 def sleep(context: Context) -> Outcome:
     context.report(0, {"loss": 0.0})
-    time.sleep(60)
+    time.sleep(600)
     return loss(0)
 
 
@@ -245,7 +246,7 @@ class Killer:
         if runs < self.times:
             time.sleep(0.5)  # the reports arrive
             os.kill(os.getppid(), signal.SIGKILL)
-            time.sleep(60)
+            time.sleep(600)
         return outcome
 
 
@@ -308,7 +309,7 @@ def test_a_lost_node_costs_no_trial_and_a_new_one_is_used(make: Make, cluster: A
     while len(reports) < 2:  # both run
         executor.collect(reports.append, timeout=5)
     cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while executor.capacity > 1:
         assert time.monotonic() < end
         executor.collect(reports.append, timeout=1)

@@ -1,11 +1,13 @@
-"""Hyperband over a tiny Keras model; killed and run again by test_kill_hyperband.py. Arguments: directory, log file."""
+"""Hyperband over a tiny Keras model; killed and run again by test_kill_hyperband.py.
+
+python hyperband_script.py DIRECTORY LOG HELD
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from tests.faults.training_process import note
 
 from krigetuner.adapters import checkpoints
 from krigetuner.space.recorder import HyperParameters
@@ -20,15 +23,14 @@ from krigetuner.tuners.hyperband import Hyperband
 
 
 class Log(keras.callbacks.Callback):  # type: ignore[misc]
-    """One line per epoch, written at once; then a pause that a kill can hit."""
+    """One line per epoch."""
 
     path: Path | None = None
+    held = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if Log.path is not None:
-            with Log.path.open("a") as file:
-                file.write(f"{epoch} {int(self.model.optimizer.iterations)}\n")
-            time.sleep(0.1)
+            note(Log.path, epoch, int(self.model.optimizer.iterations), Log.held)
 
 
 def build(hp: HyperParameters) -> Any:
@@ -38,9 +40,9 @@ def build(hp: HyperParameters) -> Any:
     return model
 
 
-def search(directory: str | Path, log: Path | None = None) -> dict[str, Any]:
+def search(directory: str | Path, log: Path | None = None, held: int = 0) -> dict[str, Any]:
     """Runs the first bracket, 4 / 2 / 1 trials to the epochs 1, 2 and 4; what came of it as plain data."""
-    Log.path = log
+    Log.path, Log.held = log, held
     x = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
     tuner = Hyperband(build, "val_loss", max_epochs=4, factor=2, seed=5, directory=directory, max_trials=7)
     tuner.search(x, x[:, :1], validation_data=(x, x[:, :1]), shuffle=False, callbacks=[Log()], verbose=0)
@@ -54,4 +56,4 @@ def search(directory: str | Path, log: Path | None = None) -> dict[str, Any]:
 
 if __name__ == "__main__":
     checkpoints.SHARE = 1e9  # every epoch is saved, however quick it was
-    sys.stdout.write(json.dumps(search(sys.argv[1], Path(sys.argv[2]))))
+    sys.stdout.write(json.dumps(search(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))

@@ -1,11 +1,13 @@
-"""Tunes a tiny Keras model; killed and run again by test_resume_keras.py. Arguments: project directory, log file."""
+"""Tunes a tiny Keras model; killed and run again by test_resume_keras.py.
+
+python keras_script.py DIRECTORY LOG HELD
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from tests.faults.training_process import note
 
 from krigetuner.adapters import checkpoints
 from krigetuner.space.recorder import HyperParameters
@@ -23,12 +26,10 @@ checkpoints.SHARE = 1e9  # every epoch is saved, however quick it was
 
 
 class Log(keras.callbacks.Callback):
-    """One line per epoch, written at once; then a pause that a kill can hit."""
+    """One line per epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        with LOG.open("a") as file:
-            file.write(f"{epoch} {int(self.model.optimizer.iterations)}\n")
-        time.sleep(0.15)
+        note(LOG, epoch, int(self.model.optimizer.iterations), int(sys.argv[3]))
 
 
 def build(hp: HyperParameters) -> Any:

@@ -1,8 +1,9 @@
 """A search that tests kill: Branin with a category and an integer, three reports a trial, acknowledged in a file.
 
-    python search_script.py DIRECTORY MAX_TRIALS ORACLE
+    python search_script.py DIRECTORY MAX_TRIALS ORACLE [held]
 
-Every finished trial is acknowledged, after the tuner has recorded it, by one line in DIRECTORY/acknowledged.
+A held search does not come to its end: its last trial waits to be killed. Every finished trial is acknowledged, after
+the tuner has recorded it, by one line in DIRECTORY/acknowledged.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Script(kt.BaseTuner):
             time.sleep(0.002)
             self.oracle.report(trial.trial_id, epoch, {"train_loss": value + 3 - epoch})
             acknowledge(path, f"epoch {trial.trial_id} {epoch}")
+        while trial.number == self.held:
+            time.sleep(0.01)
         return value + {"plain": 0.0, "bumpy": math.sin(bumps or 0), "steep": abs(x)}[kind]
 
     def on_trial_end(self, trial: Any) -> None:
@@ -45,6 +48,7 @@ class Script(kt.BaseTuner):
         acknowledge(self.acknowledged, f"done {trial.trial_id}")
 
     acknowledged: Path
+    held: int | None = None
 
 
 def acknowledge(path: Path, line: str) -> None:
@@ -54,11 +58,12 @@ def acknowledge(path: Path, line: str) -> None:
     os.close(handle)
 
 
-def main(directory: str, max_trials: str, oracle: str) -> None:
+def main(directory: str, max_trials: str, oracle: str, held: str = "") -> None:
     """Starts the search or goes on with it."""
     made = ORACLES[oracle](objective=kt.Objective("loss", "min"), max_trials=int(max_trials), seed=3)
     tuner = Script(made, directory=directory, project_name="search")
     tuner.acknowledged = Path(directory) / "acknowledged"
+    tuner.held = int(max_trials) - 1 if held else None
     tuner.search(tuner.acknowledged, verbose=0)
 
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 SCRIPT = Path(__file__).with_name("workers_script.py")
+PATIENCE = 120.0
 
 
 def rows(directory: Path, query: str) -> list[Any]:
@@ -42,17 +43,19 @@ def start(directory: Path, trials: int) -> subprocess.Popen[str]:
 def cut(directory: Path, signals: list[signal.Signals]) -> str:
     """Sends signals to the terminal's process group while trials run; returns what the search had to say."""
     before, process = started(directory), start(directory, 12)
-    end = time.monotonic() + 60
-    while started(directory) < before + 3 and time.monotonic() < end:
+    end = time.monotonic() + PATIENCE
+    while started(directory) < before + 3:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
         time.sleep(0.02)
     workers = psutil.Process(process.pid).children(recursive=True)
     assert len(workers) >= 1
     for number in signals:
         os.killpg(process.pid, number)
         time.sleep(0.02)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
-    _, alive = psutil.wait_procs(workers, timeout=20)
+    _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
     assert not alive
     return said
 
@@ -66,8 +69,9 @@ def test_a_search_that_is_cut_again_and_again_comes_to_its_end(tmp_path: Path) -
     cut(tmp_path, [signal.SIGTERM])
     cut(tmp_path, [signal.SIGINT, signal.SIGINT])
     cut(tmp_path, [signal.SIGKILL])
+    (tmp_path / "go").touch()
     process = start(tmp_path, 12)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=2 * PATIENCE)
     assert process.returncode == 0, said
     assert rows(tmp_path, "SELECT status, count(*) FROM trials GROUP BY 1") == [("COMPLETED", 12)]
     epochs = rows(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.training_process import lines, start
+from tests.faults.training_process import cut, lines, start
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras beside numpy 2
 SCRIPT = Path(__file__).with_name("hyperband_script.py")
@@ -21,12 +20,7 @@ def test_a_killed_bracket_ends_as_if_nothing_had_happened(tmp_path: Path) -> Non
     from tests.faults.hyperband_script import search
 
     log, killed = tmp_path / "log", tmp_path / "killed"
-    process = start(SCRIPT, killed, log)
-    while len(lines(log)) < 8:  # the second epoch of the last round
-        assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=120)
+    cut(SCRIPT, killed, log, signal.SIGKILL, held=8)  # the second epoch of the last round
     process = start(SCRIPT, killed, log)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err

@@ -20,13 +20,13 @@ SCRIPT = Path(__file__).with_name("append_script.py")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
 
-def run_and_kill(path: Path, after: float) -> list[tuple[int, int]]:
-    """Starts the script, kills it `after` seconds from its first event, and returns what it acknowledged."""
+def run_and_kill(path: Path, events: int, after: float) -> list[tuple[int, int]]:
+    """Starts the script, kills it `after` seconds from so many events, and returns what it acknowledged."""
     log = path.with_suffix(".log")
     with log.open("wb") as out:
         process = subprocess.Popen([sys.executable, str(SCRIPT), str(path)], stdout=out, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
-        while log.stat().st_size == 0 and process.poll() is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + 120
+        while log.read_bytes().count(b"\n") < events and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
         time.sleep(after)
         process.kill()
@@ -42,7 +42,7 @@ def run_and_kill(path: Path, after: float) -> list[tuple[int, int]]:
 def campaign(path: Path, kills: int, seed: int) -> None:
     clock, told = random.Random(seed), []
     for _ in range(kills):
-        told += run_and_kill(path, clock.uniform(0, 0.08))
+        told += run_and_kill(path, clock.randint(1, 60), clock.uniform(0, 0.02))
         store = DatabaseStore(path)  # at once: the holder of the lease is known to be dead
         recorded = list(store.read())
         assert [position for position, _ in recorded] == list(range(1, len(recorded) + 1))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 
 import pytest
-from tests.faults.training_process import lines, start
+from tests.faults.training_process import cut, lines, start
 
 SCRIPT = Path(__file__).with_name("keras_script.py")
 EPOCHS, STEPS = 4, 2
@@ -18,13 +17,7 @@ EPOCHS, STEPS = 4, 2
 @pytest.mark.parametrize(("number", "begun"), [(signal.SIGKILL, 3), (signal.SIGTERM, EPOCHS + 2)])
 def test_a_killed_training_goes_on_from_its_last_epoch(tmp_path: Path, number: signal.Signals, begun: int) -> None:
     log = tmp_path / "log"
-    process = start(SCRIPT, tmp_path, log)
-    while len(lines(log)) < begun:
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.01)
-    process.send_signal(number)
-    process.communicate(timeout=120)
-    assert process.returncode != 0
+    cut(SCRIPT, tmp_path, log, number, held=begun)
     before = lines(log)
 
     process = start(SCRIPT, tmp_path, log)

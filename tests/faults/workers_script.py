@@ -1,4 +1,7 @@
-"""A search with two worker processes, in a script without a guard: `workers_script.py DIRECTORY TRIALS`."""
+"""A search with two worker processes, in a script without a guard: `workers_script.py DIRECTORY TRIALS`.
+
+The last trial does not end before DIRECTORY/go is there.
+"""
 
 import sys
 import time
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import krigetuner as kt
 
-DIRECTORY = Path(sys.argv[1])
+DIRECTORY, TRIALS = Path(sys.argv[1]), int(sys.argv[2])
 
 
 class Epochs(kt.BaseTuner):
@@ -15,11 +18,13 @@ class Epochs(kt.BaseTuner):
         for epoch in range(5):
             self.oracle.report(trial.trial_id, epoch, {"loss": x + epoch})
             time.sleep(0.1)
+        while trial.number == TRIALS - 1 and not (DIRECTORY / "go").exists():
+            time.sleep(0.01)
         return (x - 0.3) ** 2
 
 
 hp = kt.HyperParameters()
 hp.Float("x", -1.0, 1.0)
-oracle = kt.oracles.BayesianOptimizationOracle(max_trials=int(sys.argv[2]), seed=7, hyperparameters=hp)
+oracle = kt.oracles.BayesianOptimizationOracle(max_trials=TRIALS, seed=7, hyperparameters=hp)
 tuner = Epochs(oracle, directory=DIRECTORY, project_name="search")
 tuner.search(verbose=0, workers=2)

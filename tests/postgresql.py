@@ -62,7 +62,7 @@ class Server:
 
     def run(self, name: str, *arguments: str) -> None:
         """Runs one of the server's programs to its end."""
-        status = self._popen(name, *arguments).wait(60)
+        status = self._popen(name, *arguments).wait(300)
         assert status == 0, f"{name} ended with {status}:\n{self.log()}"
 
     def log(self) -> str:
@@ -77,8 +77,8 @@ class Server:
         """
         options = [x for setting in settings for x in ("-c", setting)]
         self._process = self._popen("postgres", "-D", "data", "-k", str(self.directory), "-h", "", *options)
-        deadline = time.monotonic() + 60
-        while self._popen("pg_isready", "-h", str(self.directory), "-q").wait(20):
+        deadline = time.monotonic() + 180
+        while self._popen("pg_isready", "-h", str(self.directory), "-q").wait(120):
             assert self._process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)
@@ -90,15 +90,15 @@ class Server:
         family = [*postmaster.children(recursive=True), postmaster]
         for process in reversed(family):
             process.kill()
-        psutil.wait_procs(family, timeout=30)
-        self._process.wait(30)
+        psutil.wait_procs(family, timeout=120)
+        self._process.wait(120)
         self._process = None
 
     def stop(self) -> None:
         """Stops the server as its administrator would, without waiting for those connected."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(60)
+            self._process.wait(180)
             self._process = None
 
     def url(self, database: str) -> str:

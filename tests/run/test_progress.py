@@ -182,10 +182,10 @@ def test_the_picture_shows_the_running_and_the_best_trial() -> None:
 def test_a_terminal_sees_the_live_display() -> None:
     pty = pytest.importorskip("pty")
     code = (
-        "import time\n"
+        "import select, sys\n"
         "from krigetuner.run.progress import Progress, Shown, mode_for\n"
         "p = Progress(mode_for(None), Shown('val_loss'))\n"
-        "p.open(); p.started('0', {'units': 32}, 3); time.sleep(0.6)\n"
+        "p.open(); p.started('0', {'units': 32}, 3); select.select([sys.stdin], [], [], 60)\n"
         "p.ended('FAILED', None, 'ValueError: bad [layer]'); p.close('enough')\n"
     )
     parent, child = pty.openpty()
@@ -195,10 +195,13 @@ def test_a_terminal_sees_the_live_display() -> None:
         "TERM": "xterm",
         "COLUMNS": "100",
     }
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=child, stderr=child, env=environment)
+    command = [sys.executable, "-c", code]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=child, stderr=child, env=environment)
     os.close(child)
     seen = b""
     while True:
+        if b"units" in seen and process.stdin is not None:
+            process.stdin.close()  # the trial is shown, so it may end
         try:
             chunk = os.read(parent, 4096)
         except OSError:

@@ -131,4 +131,4 @@ def test_a_second_search_of_the_same_name_is_refused(tmp_path: Path, url: str) -
         assert other.stdout.readline() == b"open\n"
         with pytest.raises(StoreError, match=rf"held by process {other.pid} on host"):
             tuner(tmp_path / "x", "locked", url)
-        other.communicate(timeout=30)
+        other.communicate(timeout=120)

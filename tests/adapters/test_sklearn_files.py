@@ -48,7 +48,7 @@ MODELS = [
     KNeighborsClassifier(),
     SVC(),
     GaussianProcessRegressor(Matern() * RBF() + WhiteKernel(), optimizer=None),
-    make_pipeline(StandardScaler(), MLPClassifier((2,), solver="lbfgs", max_iter=20000)),
+    make_pipeline(StandardScaler(), MLPClassifier((2,), solver="lbfgs", max_iter=20000, random_state=0)),
     VotingClassifier([("a", LogisticRegression()), ("b", SVC())]),
     GridSearchCV(LogisticRegression(), {"C": [1.0, 2.0]}, cv=TimeSeriesSplit(2)),
 ]

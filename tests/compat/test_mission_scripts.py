@@ -151,6 +151,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_scikit_learn_example() -> None:
+    np.random.seed(0)  # noqa: NPY002 - of the split and of the forests
     names = execute(changed(IRIS))
     assert names["best_model"].predict(names["X_test"]).shape == names["y_test"].shape
     assert names["best_model"].score(names["X_test"], names["y_test"]) > 0.6

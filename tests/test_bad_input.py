@@ -193,7 +193,7 @@ def second_conductor(path: Path) -> None:
         assert other.stdout.readline() == b"open\n"
         with pytest.raises(StudyLocked, match=rf"held by process {other.pid} on host"):
             oracle()._set_project_dir(path, "project")
-        other.communicate(timeout=30)
+        other.communicate(timeout=120)
     oracle()._set_project_dir(path, "project")
 
 
@@ -222,7 +222,7 @@ except kt.errors.StoreError as error:
 def full_disk(path: Path) -> None:
     pytest.importorskip("resource")
     made = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, timeout=300, check=True
     )
     ended, _, text = made.stdout.partition(" ")
     assert int(ended) > 3

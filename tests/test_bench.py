@@ -235,7 +235,7 @@ def test_command(tmp_path: Path) -> None:
     file.write_text(json.dumps(asdict(Run("random", "0", "branin", 0, 1, [9.0] * 6, 0.1))) + "\n")
     command = [sys.executable, str(ROOT / "bench" / "quality" / "run.py"), "--contenders", "random"]
     command += ["--tasks", "branin", "--seeds", "2", "--trials", "6", "--json", str(file), "--resume"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     assert "1/1 random, branin, seed 1" in done.stderr
     assert [json.loads(line)["seed"] for line in file.read_text().splitlines()] == [0, 1]
     assert "| 1 trials | 3 trials | 6 trials | mean rank | seeds |" in done.stdout

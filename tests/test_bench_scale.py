@@ -46,7 +46,7 @@ def test_a_small_run(tmp_path: Path) -> None:
     script, out = ROOT / "bench" / "scale" / "parallel.py", tmp_path / "runs.json"
     options = ["--trials", "8", "--workers", "2", "--nap", "0.2", "--json", str(out)]
     command = [sys.executable, str(script), "--contenders", "krigetuner_random", *options]
-    text = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    text = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     run = json.loads(out.read_text())
     assert (run["trials"], run["workers"], run["name"]) == (8, 2, "krigetuner_random")
     assert 0 < run["busy"] <= 1

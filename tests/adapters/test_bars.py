@@ -52,7 +52,7 @@ Model().build(kt.HyperParameters()).fit(**DATA)
 def test_bars_that_other_threads_draw_are_muted_and_whole_where_asked_for(tmp_path: Path) -> None:
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", SEARCHES, str(tmp_path)]
-    made = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=True, env=environment)
+    made = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=600, check=True, env=environment)
     shown = dict(part.split("\n", 1) for part in made.stdout.split(":: ")[1:])
     assert list(shown) == ["default", "own", "loud", "behind"]
     for name in ("default", "own"):

@@ -40,19 +40,19 @@ def test_threads_that_overlap(libraries: list[object]) -> None:
     @single_threaded
     def first() -> None:
         first_is_in.set()
-        second_is_in.wait(10)
+        second_is_in.wait(60)
 
     @single_threaded
     def second() -> None:
         second_is_in.set()
-        one.join(10)
+        one.join(60)
         seen["while the other has left"] = counts(libraries)
 
     one, two = threading.Thread(target=first), threading.Thread(target=second)
     one.start()
-    first_is_in.wait(10)
+    first_is_in.wait(60)
     two.start()
-    two.join(10)
+    two.join(60)
     assert seen == {"while the other has left": [1] * len(libraries)}
     assert counts(libraries) == before
 

@@ -234,7 +234,7 @@ def test_a_fork_is_refused() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     texts, parent_works = json.loads(done.stdout)

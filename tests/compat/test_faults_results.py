@@ -112,7 +112,7 @@ def test_b11_a_search_that_is_over_is_not_kept_in_memory(tmp_path: Path) -> None
     oracle = weakref.ref(tuner.oracle)
     tuner.oracle.close()
     del tuner
-    for _ in range(20):
+    for _ in range(600):
         gc.collect()
         if oracle() is None:
             break

@@ -183,7 +183,7 @@ def test_a_search_in_another_thread_runs_without_signals() -> None:
     reasons: list[str] = []
     thread = threading.Thread(target=lambda: reasons.append(Loop(Script(succeed), SequentialExecutor()).run()))
     thread.start()
-    thread.join(30)
+    thread.join(60)
     assert reasons == ["no steps are left"]
 
 

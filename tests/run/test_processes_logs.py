@@ -88,7 +88,7 @@ def test_a_script_needs_no_guard_and_its_modules_are_found(tmp_path: Path, how: 
     (tmp_path / "sources" / "mine.py").write_text("def doubled(x):\n    return 2 * x\n")
     (tmp_path / "script.py").write_text(SCRIPT)
     command = [sys.executable, "script.py"] if how == "file" else [sys.executable, "-c", SCRIPT]
-    done = subprocess.run([*command, "--epochs", "3"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*command, "--epochs", "3"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.stderr == ""
     assert done.stdout.splitlines()[0] == "(0, 142) (1, 1.0)"
     assert "'--epochs', '3'" in done.stdout

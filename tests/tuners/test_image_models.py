@@ -258,6 +258,6 @@ def test_other_backends(backend: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
     )
     assert done.stdout.strip() == backend, done.stderr[-3000:]

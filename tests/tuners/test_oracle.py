@@ -238,7 +238,7 @@ def test_synchronized_methods_keep_their_names_and_let_one_thread_in() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert max(most) == 1
     assert len(oracle.trials) == 16
     assert len({str(t.hyperparameters.values) for t in oracle.trials.values()}) == 16

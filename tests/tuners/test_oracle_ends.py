@@ -59,7 +59,7 @@ def test_too_many_failures_in_a_row_end_the_search_after_everything_is_recorded(
     free: list[str] = []
     other = threading.Thread(target=lambda: free.append(oracle.create_trial("other").status))
     other.start()
-    other.join(10)
+    other.join(60)
     assert free == ["RUNNING"], "the lock was not given back"
 
 

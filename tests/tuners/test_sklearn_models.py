@@ -103,7 +103,7 @@ sys.stdout.write("".join(map(str, tuner.get_best_models()[0].predict(X))))
 def test_another_process_gets_the_same_model(tmp_path: Path) -> None:
     outputs = [
         subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(tmp_path), step], capture_output=True, text=True, check=True, timeout=120
+            [sys.executable, "-c", SCRIPT, str(tmp_path), step], capture_output=True, text=True, check=True, timeout=300
         ).stdout
         for step in ("search", "load")
     ]

@@ -38,13 +38,13 @@ def _started(head: int, others: tuple[int, ...]) -> Any:
     """A cluster whose nodes are there; begun anew where Ray gave up after its 30 seconds on a busy machine."""
     from ray.cluster_utils import Cluster
 
-    for tries_left in (2, 1, 0):
+    for tries_left in (4, 3, 2, 1, 0):
         made = Cluster()
         try:
-            made.add_node(num_cpus=head, object_store_memory=STORE, include_dashboard=False)
+            made.add_node(wait=False, num_cpus=head, object_store_memory=STORE, include_dashboard=False)
             for cores in others:
                 made.add_node(wait=False, num_cpus=cores, object_store_memory=STORE)
-            made.wait_for_nodes()
+            made.wait_for_nodes(timeout=150)
         except Exception as error:
             made.shutdown()
             if "timed out during startup" not in str(error) or not tries_left:

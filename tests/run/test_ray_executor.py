@@ -19,6 +19,7 @@ from tests.ray_nodes import STORE, await_no_workers, nodes
 from krigetuner.errors import KrigeTunerWarning, StoreError
 from krigetuner.run.executor import Executor
 from krigetuner.run.messages import Context, Execution, Failed, Finished, Job, Outcome, Report, Reported
+from krigetuner.run.ray import executor as ray_executor
 from krigetuner.run.ray import slots as ray_slots
 from krigetuner.run.ray.executor import LOSSES, RayExecutor
 from krigetuner.run.shared import Shared
@@ -31,10 +32,12 @@ PATIENCE = 150.0
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head without cores, and two nodes with one core each."""
-    with nodes(0, 1, 1) as made:
+    """A head without cores, and two nodes with one core each; a busy machine may take its time."""
+    with nodes(0, 1, 1) as made, pytest.MonkeyPatch.context() as patch:
         import ray
 
+        patch.setattr(ray_executor, "LONE_WAIT", PATIENCE)
+        patch.setattr(ray_executor, "FAREWELL", 60.0)
         ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
         yield made
         ray.shutdown()

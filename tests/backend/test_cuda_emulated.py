@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -165,6 +166,7 @@ def test_threads_may_share_what_was_fitted(backend: CudaBackend) -> None:
 def test_nothing_grows_with_use(backend: CudaBackend) -> None:
     machine: Any = emulated_gpu.load().machine
     p, prior = make_problem(10, n=5, m=3, d=2), prior_of(2)
+    gc.collect()  # what other tests have left
     used = []
     for _ in range(30):
         fitted = p.fit(backend)

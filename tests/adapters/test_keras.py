@@ -212,3 +212,22 @@ def test_bars_are_muted_unless_asked_for(make: Make, capsys: pytest.CaptureFixtu
     assert keras.config.is_interactive_logging_enabled()
     make(project_name="loud").search(X, Y, epochs=1, validation_data=FIT["validation_data"], verbose=1)
     assert "━" in capsys.readouterr().out
+
+
+def test_what_a_fit_of_ones_own_asks_for_is_shown(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    class Own(HyperModel):
+        build = staticmethod(build)
+
+        def fit(self, hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any:
+            kwargs.pop("verbose", None)
+            model.summary()
+            model.evaluate(X, Y)
+            model.fit(X, Y, epochs=2, verbose=2)
+            return model.fit(*args, **kwargs)
+
+    for name, given in (("told nothing", {}), ("quiet", {"verbose": 0})):
+        make(Own(), project_name=name).search(X, Y, epochs=1, validation_data=FIT["validation_data"], **given)
+        shown = capsys.readouterr().out
+        assert "Trainable params" in shown, name
+        assert "Epoch 2/2" in shown, name
+        assert "\x1b[1m" not in shown.split("Non-trainable")[1], name

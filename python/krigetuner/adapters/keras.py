@@ -170,26 +170,24 @@ def in_scope(distribution_strategy: Any) -> AbstractContextManager[Any]:
 
 @contextmanager
 def bars_off(off: bool) -> Iterator[None]:
-    """Keeps Keras' progress bars, on unless told otherwise, out of the block, and its other messages."""
+    """Keeps the progress bars that Keras draws when it is told nothing out of the block.
+
+    What was asked for is shown: fits with a `verbose` of their own, messages of callbacks, `model.summary()`.
+    """
     if off:
         _make_bars_mutable()
-    config = keras_module().config
-    disabled = off and config.is_interactive_logging_enabled()
     muted = _MUTED.set(off)
-    if disabled:
-        config.disable_interactive_logging()
     try:
         yield
     finally:
         _MUTED.reset(muted)
-        if disabled:
-            config.enable_interactive_logging()
 
 
 def _make_bars_mutable() -> None:
-    """Has every bar take `_MUTED` from where its fit begins.
+    """Has every bar take `_MUTED` from where its fit begins, unless the fit was told how verbose to be.
 
-    Keras' own setting is of one thread only, and with JAX and PyTorch bars are drawn in other threads than the fit's.
+    Keras' own setting is of one thread only, and with JAX and PyTorch bars are drawn in other threads than the fit's;
+    it would also silence what was asked for.
     """
     bars = keras_module().callbacks.ProgbarLogger
     own = bars.set_params
@@ -199,7 +197,7 @@ def _make_bars_mutable() -> None:
     @functools.wraps(own)
     def set_params(self: Any, params: Any) -> None:
         own(self, params)
-        if _MUTED.get():
+        if _MUTED.get() and params["verbose"] == "auto":
             self.verbose = 0
 
     set_params.mutable = True  # type: ignore[attr-defined]

@@ -14,8 +14,8 @@ def separate_logs(callbacks: Sequence[Any], trial_id: str, execution: int, hp: H
     """Sends each TensorBoard callback to `log_dir/<trial_id>/execution<k>`.
 
     Returns:
-        Callbacks to add: one that logs the hyperparameters, for each of them, where tensorboard and the TensorFlow
-        backend are there.
+        Callbacks to add: one that logs the hyperparameters, for each of them, where tensorboard and TensorFlow are
+        there; Keras' own callback needs them too, whatever the backend.
     """
     added: list[Any] = []
     for callback in callbacks:
@@ -26,10 +26,6 @@ def separate_logs(callbacks: Sequence[Any], trial_id: str, execution: int, hp: H
 
 
 def _hparams_callback(log_dir: str, trial_id: str, hp: HyperParameters) -> list[Any]:
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return []
     try:
         from tensorboard.plugins.hparams import api
     except ModuleNotFoundError:

@@ -41,7 +41,8 @@ class Tuner(BaseTuner):
         oracle: decides what to try.
         hypermodel: a `HyperModel`, or a function `build(hp)` that returns a compiled model; may be left out when
             `run_trial` is overridden.
-        max_model_size: most trainable scalars; larger models fail their trial. None for no limit.
+        max_model_size: most trainable scalars; larger models fail their trial. None for no limit. A model that is built
+            by its first batch, without an `Input`, cannot be counted before and is let through.
         optimizer, loss, metrics: replace those that the hypermodel compiles with.
         distribution_strategy: a `tf.distribute.Strategy` under which models are built and loaded.
         directory, project_name, overwrite, storage, durability: as for `BaseTuner`.
@@ -223,7 +224,7 @@ class Tuner(BaseTuner):
         training = self._training
         if training is not None:
             self._check_objective(model, training, kwargs)
-        with adapter.bars_off("verbose" not in kwargs):
+        with adapter.bars_off(not kwargs.get("verbose")):
             result = self.hypermodel.fit(hp, model, *args, **kwargs)
         if training is not None:
             if model.built:

@@ -192,6 +192,14 @@ def test_checkpoints_that_are_kept(
         assert len(tuner.get_best_models(4)) == 4
 
 
+def test_epochs_without_validation_are_not_the_best_where_others_were_validated(make: Make) -> None:
+    tuner = make()
+    tuner.search(X, Y, epochs=5, validation_freq=2, **FIT)
+    (trial,) = tuner.oracle.get_best_trials()
+    loss, _ = tuner.get_best_models()[0].evaluate(*FIT["validation_data"], verbose=0)
+    assert loss == pytest.approx(trial.score, rel=1e-5)
+
+
 def test_fits_of_their_own(make: Make) -> None:
     class Own(HyperModel):
         build = staticmethod(build)

@@ -172,9 +172,9 @@ class Training:
             self.files.save_last(model, self.execution, self.layout)
 
     def _is_better(self, metrics: Mapping[str, float]) -> bool:
-        """Whether the epoch is the trial's best; every epoch where the metrics do not tell."""
+        """Whether the epoch is the trial's best; as long as no epoch had the objective, every one is."""
         if not self.objective.has_value(metrics):
-            return True
+            return self.best is None
         value = float(self.objective.get_value(metrics))
         direction = self.objective.direction
         if self.best is not None and rank(value, direction) >= rank(self.best, direction):

@@ -8,6 +8,7 @@ import warnings
 import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.tuners.oracle_driver import MIN, ORACLES, drive, finish, mixed, points_18, random_oracle
 
@@ -128,6 +129,19 @@ def test_new_entries_that_are_not_allowed_are_an_error_and_the_result_is_kept() 
         finish(oracle, trial, 1.0)
     assert oracle.trials[trial.trial_id].score == 1.0
     assert oracle.ongoing_trials == {}
+
+
+@pytest.mark.parametrize(("step", "kind"), [(None, TypeError), ("x", ValueError), ("3", ValueError), (1.5, ValueError)])
+def test_a_step_that_is_none_is_refused(step: Any, kind: type[Exception]) -> None:
+    oracle = random_oracle()
+    trial = oracle.create_trial("t")
+    with pytest.raises(kind, match=rf"step: expected a whole number, such as the epoch, got {step!r}; leave it out"):
+        oracle.update_trial(trial.trial_id, {"loss": 1.0}, step=step)
+    with pytest.raises(kind, match="step: expected a whole number"):
+        oracle.report(trial.trial_id, step, {"loss": 1.0})
+    for fine in (2.0, np.int64(3), np.float32(4)):
+        oracle.update_trial(trial.trial_id, {"loss": 1.0}, step=fine)
+    assert trial.metrics.get_best_step("loss") == 2
 
 
 # --- limits

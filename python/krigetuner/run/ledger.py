@@ -261,7 +261,7 @@ class Ledger:
         """Records the metrics of one step of a running trial."""
         record = self._running(number)
         attempt = max(record.attempt, 0)
-        event = e.TrialReported(number, attempt, execution, int(step), plain.metrics(metrics), plain.now())
+        event = e.TrialReported(number, attempt, execution, plain.step(step), plain.metrics(metrics), plain.now())
         self._record(event)
 
     def finished(

@@ -53,6 +53,23 @@ def metrics(given: Mapping[str, Any]) -> dict[str, float]:
     return result
 
 
+def step(given: Any) -> int:
+    """The step (epoch) that metrics belong to as an int; whole floats, numpy scalars and tensors are welcome.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is not a whole one.
+    """
+    try:
+        whole = int(given)
+        if whole == given:
+            return whole
+        kind: type[Exception] = ValueError
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+    raise kind(f"step: expected a whole number, such as the epoch, got {given!r:.80}; leave it out for step 0")
+
+
 def values(given: Mapping[str, Any]) -> dict[str, Value]:
     """Hyperparameter values as bool, int, float or str.
 

@@ -102,7 +102,7 @@ class TravellingOracle:
         """
         trial = self.get_trial(trial_id)
         numbers = scoring.reported(metrics, self.objective)
-        self._channel.report(int(step), numbers, None)
+        self._channel.report(plain.step(step), numbers, None)
         track(trial.metrics, numbers, step, self.objective)
         if self._channel.should_stop():
             trial.status = TrialStatus.STOPPED
@@ -111,7 +111,7 @@ class TravellingOracle:
     def report(self, trial_id: str, step: int, metrics: Mapping[str, Any], execution: int = 0) -> None:
         """Sends the metrics of one step (epoch) of one execution."""
         self.get_trial(trial_id)
-        self._channel.report(int(step), plain.metrics(metrics), execution)
+        self._channel.report(plain.step(step), plain.metrics(metrics), execution)
 
     def update_space(self, hyperparameters: HyperParameters) -> None:
         """Takes in hyperparameters; they reach the searching process with the trial's result."""

@@ -136,7 +136,7 @@ class WorkerOracle(MirroredOracle):
         """Has the chief record the metrics of one step; kept and sent later while the chief cannot be reached."""
         if self.should_report:
             numbers = plain.metrics(metrics)
-            told: dict[str, Any] = {"metrics": numbers, "step": int(step), "execution": int(execution)}
+            told: dict[str, Any] = {"metrics": numbers, "step": plain.step(step), "execution": int(execution)}
             self._outbox.append({"trial_id": trial_id, **told, "hyperparameters": self._discovered(trial_id)})
             if self._link.connected or self._link.over is not None:
                 with suppress(Unreachable):
@@ -175,7 +175,7 @@ class WorkerOracle(MirroredOracle):
         """Has the chief record metrics of a running trial, the objective among them."""
         if not self.should_report:
             return Trial(self.get_space, status=TrialStatus.RUNNING)
-        numbers = scoring.reported(metrics, self.objective)
+        numbers, step = scoring.reported(metrics, self.objective), plain.step(step)
         self._send_reports()
         answer = self._link.call("update_trial", trial_id=trial_id, metrics=numbers, step=step)
         trial = self.get_trial(trial_id)

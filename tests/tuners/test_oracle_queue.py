@@ -54,6 +54,60 @@ def test_enqueued_names_may_be_discovered_later() -> None:
     assert oracle.results()["batch_size"].tolist() == [64]
 
 
+def branches(hp: HyperParameters) -> Any:
+    """Asks for x in both branches, of another type."""
+    kind = hp.Choice("kind", ["a", "b"])
+    with hp.conditional_scope("kind", [kind]):
+        return hp.Float("x", 0.0, 1.0) if kind == "a" else hp.Int("x", 1, 9)
+
+
+def test_enqueued_values_of_a_branch_that_nobody_knows_yet_are_tried() -> None:
+    given = HyperParameters()
+    branches(given)
+    for hyperparameters in (given, None):
+        oracle = RandomSearchOracle(MIN, max_trials=3, seed=0, hyperparameters=hyperparameters)
+        oracle._definitions.whole = False  # as of a tuner whose trials may bring up more
+        oracle.enqueue({"kind": "a", "x": 0.5})
+        oracle.enqueue({"kind": "b", "x": 3})
+        for expected in (0.5, 3):
+            trial = oracle.create_trial("t")
+            x = branches(trial.hyperparameters)
+            assert (x, type(x)) == (expected, type(expected))
+            finish(oracle, trial, 1.0)
+        assert oracle.results()["x"].tolist() == [0.5, 3.0]
+
+
+def test_observed_values_of_a_branch_that_nobody_knows_yet_are_kept() -> None:
+    oracle = RandomSearchOracle(MIN, max_trials=3, seed=0)
+    oracle._definitions.whole = False
+    trial = oracle.create_trial("t")
+    trial.hyperparameters.values["kind"] = "a"
+    branches(trial.hyperparameters)
+    finish(oracle, trial, 1.0)
+    for x in (3, 4):
+        oracle.add_observation({"kind": "b", "x": x}, 0.5)
+    assert oracle.results()["x"].tolist() == [0.0, 3.0, 4.0]
+
+
+def test_enqueued_values_that_are_not_active_are_reported() -> None:
+    text = r"enqueue: expected names that are active with \{'kind': 'a', 'late': 1\}, got \['x'\] too"
+    known = HyperParameters()
+    known.Choice("kind", ["a", "b"])
+    known.Int("x", 1, 9, parent_name="kind", parent_values=["b"])
+    known.Int("late", 1, 9)
+    oracle = RandomSearchOracle(MIN, 3, hyperparameters=known)
+    with pytest.warns(KrigeTunerWarning, match=text):
+        oracle.enqueue({"x": 3})
+    oracle = RandomSearchOracle(MIN, 3)
+    oracle.enqueue({"x": 3})
+    trial = oracle.create_trial("t")
+    for parameter in known.space:
+        trial.hyperparameters._retrieve(parameter)
+    with pytest.warns(KrigeTunerWarning, match=text):
+        finish(oracle, trial, 1.0)
+    assert trial.hyperparameters.values == {"kind": "a", "late": 1}
+
+
 def test_enqueued_names_that_a_known_space_lacks_are_reported_at_once_and_once() -> None:
     oracle = random_oracle()
     text = r"enqueue: expected names among \['a', 'b', 'c'\], got \['lerning_rate'\]"

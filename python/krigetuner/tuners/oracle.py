@@ -115,7 +115,7 @@ class Oracle(OracleStudy):
 
     def _enqueued(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], Origin]:
         """The values that an enqueued configuration runs with, and where it comes from."""
-        return self._definitions.active_values(values), Origin("queue")
+        return self._definitions.wanted_values(values), Origin("queue")
 
     def _start(self, record: TrialRecord, tuner_id: str) -> Trial:
         """Records that an attempt at a trial begins."""
@@ -285,7 +285,7 @@ class Oracle(OracleStudy):
         if record.values is not before:
             self._remember(trial.trial_id, record.values)
         if record.origin.algorithm == "queue" and trial.looked_at:
-            self._definitions.warn_of_unused(trial.hyperparameters, record.values)
+            self._definitions.settle_enqueued(trial.hyperparameters, before, record.values)
         if record.status != TrialStatus.INVALID:
             self.end_order.append(trial.trial_id)
             self._ended_here.append(trial.trial_id)
@@ -321,7 +321,7 @@ class Oracle(OracleStudy):
         """
         given = self._definitions.check(values)
         self._definitions.warn_of_unknown("add_observation", given)
-        checked = self._definitions.active_values(given)
+        checked = self._definitions.wanted_values(given)
         numbers = scoring.reported(metrics, self.objective)
         score = numbers[self.objective.name]
         if policy.loss_of(score, self.objective.direction) is None:

@@ -374,7 +374,7 @@ class OracleStudy(OracleInternals):
 
     def _observation_key(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
         """What makes two observations the same: values, defaults for what they lack, and metrics."""
-        return self._compute_values_hash({**self._definitions.active_values(values), "": sorted(metrics.items())})
+        return self._compute_values_hash({**self._definitions.wanted_values(values), "": sorted(metrics.items())})
 
     def _observed(self) -> dict[str, str]:
         """The ids of the trials that were observed elsewhere, by what makes them the same in the present space."""

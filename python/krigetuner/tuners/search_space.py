@@ -97,8 +97,15 @@ class SearchSpace:
         """The values of what is active with them, defaults where they lack one; names that nobody knows are kept."""
         return active_values(self.recorder, values)
 
+    def wanted_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The active values, and where code may add to the space the others too: another branch may have the names."""
+        active = self.active_values(values)
+        if not (self.allow_new_entries and self.tune_new_entries):
+            return active
+        return {**active, **{name: value for name, value in values.items() if name not in active}}
+
     def check(self, values: Mapping[str, Any] | HyperParameters) -> dict[str, Any]:
-        """The values as the parameters have them; names that nobody knows yet are kept.
+        """The values as the parameters have them; those that may be of a branch that nobody knows yet are kept.
 
         Raises:
             TypeError: `values` is not a mapping.
@@ -110,11 +117,12 @@ class SearchSpace:
             raise TypeError(
                 f"values: expected a dict of hyperparameter values by name, got {values!r}; write {{'name': value}}"
             )
-        checked = {}
+        checked, full = {}, self.active_values(values)
         for name, value in values.items():
             known = [p for p in self.recorder.space if p.name == name]
-            active = [p for p in known if meets(p, values)]  # none where a parent is left to its default
-            checked[str(name)] = _legal(active or known, value) if known else value
+            active = [p for p in known if meets(p, full)]
+            legal = _legal(active or known, value) if active or (known and self.whole) else value
+            checked[str(name)] = legal if active else value
         unknown = [name for name in checked if not any(p.name == name for p in self.recorder.space)]
         if unknown and not self.allow_new_entries:
             raise ValueError(
@@ -202,7 +210,7 @@ class SearchSpace:
         return defined
 
     def warn_of_unknown(self, method: str, values: Mapping[str, Any]) -> None:
-        """Warns of values given to a method whose names a space that is whole does not have."""
+        """Warns of values given to a method whose names a space that is whole does not have, or not in their branch."""
         known = {p.name: None for p in self.recorder.space}
         unknown = [name for name in values if name not in known and name not in self._warned]
         if unknown and known and self.whole:
@@ -213,10 +221,33 @@ class SearchSpace:
                 KrigeTunerWarning,
                 stacklevel=5,
             )
+        if known and self.whole:
+            self._warn_of_inactive(method, [n for n in values if n in known], self.active_values(values))
 
-    def warn_of_unused(self, hyperparameters: HyperParameters, values: Mapping[str, Any]) -> None:
-        """Warns of enqueued values that a trial's code never asked for."""
+    def _warn_of_inactive(self, method: str, names: Iterable[str], active: Mapping[str, Any]) -> None:
+        inactive = [name for name in names if name not in active and name not in self._warned]
+        if inactive:
+            self._warned.update(inactive)
+            warnings.warn(
+                f"{method}: expected names that are active with {dict(active)}, got {inactive} too, which have no "
+                "effect without the values that activate them; give those as well, or leave these out",
+                KrigeTunerWarning,
+                stacklevel=6,
+            )
+
+    def settle_enqueued(
+        self, hyperparameters: HyperParameters, values: Mapping[str, Any], used: Mapping[str, Any]
+    ) -> None:
+        """Takes enqueued values that turned out not to be active from a trial that has ended, and warns of unused ones.
+
+        Args:
+            hyperparameters: of the trial; gets the values of `used`.
+            values: that it was handed out with.
+            used: that it had in the end.
+        """
+        hyperparameters.values = dict(used)
         asked = CONTROL | {p.name for p in [*hyperparameters.space, *self.recorder.space]}
+        self._warn_of_inactive("enqueue", [n for n in values if n in asked], used)
         unused = [name for name in values if name not in asked and name not in self._warned]
         if unused:
             warnings.warn(

@@ -332,16 +332,20 @@ def test_summaries(tmp_path: Path, opened: list[BaseTuner], capsys: pytest.Captu
     hp.Int("units", 1, 3, parent_name="kind", parent_values=["b"])
     tuner = Parabola(max_trials=2, directory=tmp_path, hyperparameters=hp)
     opened.append(tuner)
-    tuner.search_space_summary(extended=True)
-    shown = capsys.readouterr().out
-    assert "Default search space size: 3" in shown
-    assert "active when kind is b" in shown
+    for extended in (True, False):
+        tuner.search_space_summary(extended)
+        shown = capsys.readouterr().out
+        assert "Default search space size: 3" in shown
+        assert "active when kind is b" in shown
+        assert ("default=" in shown) == extended
     tuner.search(verbose=0)
     assert capsys.readouterr().out == ""
     tuner.results_summary(1)
     shown = capsys.readouterr().out
     assert "Showing 1 best trials" in shown
     assert shown.count("Score: ") == 1
+    assert f"\nx: {tuner.get_best_hyperparameters()[0]['x']!r}\n" in shown, "every digit, to be copied"
+    assert tuner.get_best_models(0) == []
 
 
 def test_a_logger_is_accepted_and_ignored(tmp_path: Path, opened: list[BaseTuner]) -> None:

@@ -307,7 +307,7 @@ class BaseTuner:
             RuntimeError: trials were run and none completed; the message has the last failure's reason.
         """
         best = self.oracle.get_best_trials(num_models)
-        if not best and self.oracle.trials:
+        if not best and self.oracle.trials and num_models > 0:
             why = summaries.nothing_completed(self.oracle)
             raise RuntimeError(f"get_best_models: expected at least one completed trial, got none: {why}; search again")
         return [self.load_model(trial) for trial in best]
@@ -317,7 +317,7 @@ class BaseTuner:
         return [trial.hyperparameters for trial in self.oracle.get_best_trials(num_trials)]
 
     def search_space_summary(self, extended: bool = False) -> None:
-        """Shows the search space; `extended` adds conditions, defaults and every choice."""
+        """Shows the search space; `extended` adds the defaults."""
         show(summaries.space(self.oracle.get_space(), extended))
 
     def results_summary(self, num_trials: int = 10) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def space(hyperparameters: HyperParameters, extended: bool) -> str:
-    """One line per hyperparameter: name, type, range; `extended` adds default and conditions."""
+    """One line per hyperparameter: name, type, range, and what activates it; `extended` adds the default."""
     lines = ["Search space summary", f"Default search space size: {len(hyperparameters.space)}"]
     for parameter in hyperparameters.space:
         config = parameter.get_config()
@@ -26,8 +26,7 @@ def space(hyperparameters: HyperParameters, extended: bool) -> str:
         if extended:
             parts.append(f"default={default}")
         lines.append(f"{name} ({type(parameter).__name__}) {', '.join(parts)}")
-        if extended:
-            lines += [f"    active when {_condition(c)}" for c in conditions]
+        lines += [f"    active when {_condition(c)}" for c in conditions]
     return "\n".join(lines)
 
 
@@ -92,7 +91,7 @@ def results(oracle: Oracle, directory: str, count: int) -> str:
     lines = ["Results summary", f"Results in {directory}", f"Showing {count} best trials", str(objective)]
     for trial in oracle.get_best_trials(count):
         lines += ["", f"Trial {trial.trial_id} summary", "Hyperparameters:"]
-        lines += [f"{name}: {number(value)}" for name, value in trial.hyperparameters.values.items()]
+        lines += [f"{name}: {value}" for name, value in trial.hyperparameters.values.items()]
         lines.append(f"Score: {trial.score}")
     records = oracle._ledger.state.trials.values()
     failed = [r for r in records if r.status in {TrialStatus.FAILED, TrialStatus.INVALID}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,18 @@ def test_what_one_worker_does_the_others_know(pair: Pair) -> None:
         assert worker.history().equals(pair.chief.history())
         assert worker.trials["0"].hyperparameters.values == pair.chief.trials["0"].hyperparameters.values
         assert worker.trials["0"].metrics.get_history("loss")[0].step == 1
+
+
+def test_the_best_trial_may_be_another_workers(pair: Pair) -> None:
+    first, second = pair.workers
+    for oracle, worker, loss in ((first, "w0", 0.5), (second, "w1", 0.1)):
+        until_connected(oracle)
+        run(oracle, worker, loss)
+        assert oracle.get_best_trials(1)[0].score == loss
+    deadline = time.monotonic() + 10
+    while len(first.end_order) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert first.get_best_trials(1)[0].score == 0.1
 
 
 def test_two_workers_never_run_the_same_trial(pair: Pair) -> None:

@@ -99,6 +99,11 @@ class MirroredOracle(Oracle):
     def hyperparameters(self, hyperparameters: HyperParameters) -> None:
         self._definitions.recorder = hyperparameters
 
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """The best of the trials that the chief has told of by now, other workers' too; see `Oracle`."""
+        self._take_news()
+        return super().get_best_trials(num_trials)
+
     def _placement(self) -> Placement:
         self._take_news()
         return super()._placement()

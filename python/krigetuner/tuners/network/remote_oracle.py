@@ -250,7 +250,7 @@ class WorkerOracle(MirroredOracle):
         try:
             trial_id = str(self._link.call("add_observation", values=checked, metrics=numbers))
         except SearchEnded:
-            known = self._observed().get(self._observation_key(self._definitions.active_values(checked), numbers))
+            known = self._observed().get(self._observation_key(checked, numbers))
             if known is None:
                 raise
             trial_id = known

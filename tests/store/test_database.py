@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import shutil
@@ -316,6 +317,19 @@ def test_the_file_of_a_uri_is_another_one_than_its_text_says(path: Path) -> None
     assert made.append(OPENED) == 1
     made.close()
     assert path.exists()
+
+
+def test_a_file_that_cannot_be_looked_at_is_written_all_the_same(
+    store: DatabaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(self: Path, **_: Any) -> Any:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(self))
+
+    store.append(OPENED)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", stale)
+        assert store.append(asked(0)) == 2
+    assert texts(event for _, event in store.read()) == texts([OPENED, asked(0)])
 
 
 def test_a_file_that_is_removed_and_cannot_be_written_again(store: DatabaseStore, path: Path) -> None:

@@ -209,7 +209,7 @@ class Backend(Protocol):
         """Posterior mean (m,) and variance (m,) of the latent function at x (m, d), noise not included."""
 
     def mean(self, fitted: Any, x: Array) -> Array:
-        """Posterior mean (m,) at x (m, d): `predict` without the variance, which takes n times as long."""
+        """Posterior mean (m,) at x (m, d): `predict` without the variance, which takes a solve for each row."""
 
     def score(
         self,

@@ -15,7 +15,6 @@ Mode = Literal["silent", "quiet", "plain", "live"]
 LONGEST_REASON = 500
 """Characters of a failure's reason that are shown; the record has all of it."""
 
-
 UNSHOWN = (OSError, ValueError)
 """What a display raises whose terminal, pipe or disk is gone, or that was closed. News never end a search."""
 

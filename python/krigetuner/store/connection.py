@@ -175,6 +175,8 @@ class Connection:
                 self._file.stat()
         except (FileNotFoundError, NotADirectoryError):
             self._gone = self._written_again(self._file)
+        except OSError:  # a file server that is away for a moment: the write that follows tells
+            return
         if self._gone:
             raise StoreError(self._gone)
 

@@ -110,6 +110,24 @@ print(config.multi_backend(), same is config)
     assert run(code) == ["STOPPED 3", "True True"]
 
 
+def test_modules_that_lie_elsewhere_are_found_as_names_of_their_packages_too() -> None:
+    code = """
+import krigetuner, keras_tuner
+framework = keras_tuner.backend.config.backend()
+from keras_tuner.applications import augment, resnet
+from keras_tuner.src.engine.hyperparameters import hp_types, hyperparameter
+from keras_tuner.protos import keras_tuner_pb2
+assert resnet.HyperResNet is keras_tuner.applications.HyperResNet and hp_types.Int is hyperparameter.Int
+from krigetuner import backend
+import keras_tuner.backend.keras as same
+import keras
+assert keras_tuner.backend.keras is keras_tuner.src.backend.keras is same is keras
+assert framework == keras.backend.backend()
+print(backend.__name__, krigetuner.backend is backend)
+"""
+    assert run(code) == ["krigetuner.backend True"]
+
+
 def test_pickles_and_copies() -> None:
     code = """
 import copy, pickle, keras_tuner as kt

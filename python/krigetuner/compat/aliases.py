@@ -36,16 +36,21 @@ MOVED = {
 }
 """Modules of KerasTuner's that lie elsewhere. Others lie where they do there, with or without `src.` before them."""
 
+SHARED = ("applications", "engine.hyperparameters", "protos")
+"""Packages that we have, too, but not every module in them."""
+
 
 class _Package(ModuleType):
     """KrigeTuner under another name: its own `__version__`, everything public read from and written to KrigeTuner."""
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever KrigeTuner has."""
+        """Whatever KrigeTuner has; a module that lies elsewhere is the one from there."""
+        if name in MOVED:
+            return importlib.import_module(f"{self.__name__}.{name}")
         return getattr(importlib.import_module(OURS), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("__"):
+        if name.startswith("__") or name in MOVED:  # `backend` is another room of ours, which keeps its name
             super().__setattr__(name, value)
         else:
             setattr(importlib.import_module(OURS), name, value)
@@ -103,8 +108,13 @@ _FINDER = _Finder()
 
 
 def target_of(fullname: str) -> str | None:
-    """Our name of a module of KerasTuner's; None when the name is none of its."""
+    """Our name of a module of KerasTuner's; None when the name is none of its.
+
+    `from keras_tuner.applications import resnet` asks for `krigetuner.applications.resnet`: the package is ours.
+    """
     package, _, rest = fullname.partition(".")
+    if package == OURS:
+        return MOVED.get(rest) if rest.rpartition(".")[0] in SHARED else None
     if package not in NAMES:
         return None
     rest = f"{rest}.".removeprefix("src.").rstrip(".")

@@ -125,6 +125,42 @@ def test_what_no_trial_asks_for_may_matter_otherwise(tmp_path: Path, opened: lis
     assert len(tuner.oracle.end_order) == 5
 
 
+class Keeps(Nets):
+    """Keeps each trial's model, and goes on with one that is there without building it again."""
+
+    kept: dict[str, tuple[Any, ...]]
+
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        hp, self.kept = trial.hyperparameters, getattr(self, "kept", {})
+        hp.Choice("batch", [1, 2])
+        known = self.kept.get(hp.get("tuner/trial_id") if "tuner/trial_id" in hp else trial.trial_id)
+        self.kept[trial.trial_id] = known or self.hypermodel.build(hp)
+        if known is None and self.oracle.max_retries_per_trial and int(trial.trial_id) % 2:
+            raise ValueError("the machine was too busy")
+        return self.kept[trial.trial_id][0]
+
+
+def test_a_promoted_trial_needs_what_its_model_was_built_from(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    options: dict[str, Any] = {"max_epochs": 4, "factor": 2, "seed": 5}
+    tuner = Keeps(HyperbandOracle("loss", **options), net, directory=tmp_path)
+    opened.append(tuner)
+    tuner.search(verbose=0)
+    assert len(tuner.oracle.end_order) == tuner.oracle._planned_trials() == 15  # as KerasTuner's
+    promoted = [r for r in tuner.oracle._ledger.state.trials.values() if r.origin.rung]
+    assert len(promoted) == 5
+    assert all(set(r.unasked) <= {"rate"} for r in promoted)
+
+
+def test_a_retry_needs_what_the_model_that_it_found_was_built_from(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    oracle = RandomSearchOracle("loss", max_trials=8, seed=5, max_retries_per_trial=1)
+    tuner = Keeps(oracle, net, directory=tmp_path)
+    opened.append(tuner)
+    tuner.search(verbose=0)
+    records = list(tuner.oracle._ledger.state.trials.values())
+    assert [r.unasked for r in records[1::2]] == [None] * 4
+    assert all(r.unasked is not None for r in records[::2])
+
+
 @pytest.mark.filterwarnings("ignore::krigetuner.errors.KrigeTunerWarning")
 @pytest.mark.parametrize(("error", "expected"), [(FailedTrialError, ("rate",)), (ValueError, None)])
 def test_only_a_failure_that_was_meant_says_what_was_asked_for(

@@ -14,7 +14,7 @@ from krigetuner.run.messages import Execution
 from krigetuner.search.randomness import generator
 from krigetuner.space.asks import BUILD
 from krigetuner.store.artifacts import trial_directory
-from krigetuner.trial.budget import CONTROL
+from krigetuner.trial.budget import CONTROL, TRIAL_ID
 from krigetuner.trial.history import Origin
 from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialStatus
@@ -105,15 +105,22 @@ class OracleInternals:
     def _unasked(self, trial: Trial, values: Mapping[str, Any]) -> tuple[str, ...] | None:
         """The names in a trial's values that its code never asked for; None where that is not known.
 
-        Of a name that no trial has asked for nothing is concluded either, unless the code called `build`: its value may
-        reach the training in another way.
+        A trial that goes on with another one's training has that one's model: what that one asked for counts, too. Of
+        code that did not call `build` nothing is concluded after a first attempt, whose model it may have found; nor of
+        a name that no trial has asked for, whose value may reach the training in another way.
         """
         if trial.asked is None:
             return None
-        names = tuple(name for name in values if name not in trial.asked and name not in CONTROL)
+        records, parent = self._ledger.state.trials, self._ledger.state.numbers.get(values.get(TRIAL_ID))
+        earlier = values if parent is None else records[parent].unasked
+        if earlier is None:
+            return None
+        names = tuple(n for n in values if n not in trial.asked and n not in CONTROL and n in earlier)
         if BUILD in trial.asked:
             return names
-        others = self._ledger.state.trials.values()
+        if trial.attempt:
+            return None
+        others = records.values()
         asked = (
             any(r.unasked is not None and n in r.values and n not in r.unasked for r in reversed(others)) for n in names
         )

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import json
+import math
 import subprocess
 import sys
 from importlib import metadata
@@ -164,6 +165,21 @@ def test_export_for_keras_tuner(tmp_path: Path, capsys: Any) -> None:
     assert "--to NEW_DIRECTORY" in capsys.readouterr().err
     assert digests(project) == before
     assert not list(tmp_path.rglob(".writing-*"))
+
+
+def test_export_of_executions_that_diverged_both_ways(tmp_path: Path, capsys: Any) -> None:
+    class Diverging(Quick):
+        def run_trial(self, trial: Any, *args: Any, **fit: Any) -> Any:
+            return [{"val_loss": 1.0, "gain": math.inf}, {"val_loss": 2.0, "gain": -math.inf}]
+
+    tuner = Diverging(build, "val_loss", max_trials=1, directory=tmp_path, project_name="p")
+    tuner.search(verbose=0)
+    tuner.oracle.close()
+    target = tmp_path / "there"
+    assert main(["export", "--format", "keras-tuner", str(tmp_path / "p"), "--to", str(target)]) == 0
+    metrics = json.loads((target / "trial_0/trial.json").read_text())["metrics"]["metrics"]
+    assert metrics["val_loss"]["observations"][0]["value"] == [1.0, 2.0]
+    assert math.isnan(metrics["gain"]["observations"][0]["value"][0])
 
 
 def test_import_beside_the_files(tmp_path: Path, capsys: Any) -> None:

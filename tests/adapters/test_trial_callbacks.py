@@ -145,6 +145,8 @@ def test_averages() -> None:
     assert averaged[1]["a"] == 2.0
     assert np.isnan(averaged[1]["b"])
     assert average_histories([]) == []
+    assert average_metrics_dicts([{"a": 1e308}, {"a": 1e308}]) == {"a": 1e308}
+    assert np.isnan(average_metrics_dicts([{"a": np.inf}, {"a": -np.inf}])["a"])
 
 
 def test_hparams_of_tensorboard() -> None:

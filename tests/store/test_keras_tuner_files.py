@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 from pathlib import Path
@@ -146,6 +147,16 @@ def test_every_epoch_that_is_kept_can_be_read_back(tmp_path: Path) -> None:
     take_over(Ledger(store), write(tmp_path, [trial("0", 1.5, metrics=metrics, best_step=1)]), "p")
     found = [(r.execution, r.step, r.metrics["val_loss"]) for r in store.measurements()]
     assert found == [(0, 0, 4.0), (0, 1, 1.0), (1, 0, 3.0), (1, 1, 2.0)]
+
+
+def test_metrics_that_have_no_finite_mean_are_no_damage(tmp_path: Path) -> None:
+    given = {"val_loss": [1.0, 2.0], "diverged": [math.inf, -math.inf], "huge": [1e308, 1e308]}
+    metrics = {n: {"direction": "min", "observations": [{"value": v, "step": 0}]} for n, v in given.items()}
+    state = imported(write(tmp_path, [trial("0", 1.5, metrics={"metrics": metrics}, best_step=0)]))
+    assert state.objective["candidates"] == ["val_loss"]
+    found = state.trials[0].metrics
+    assert (found["val_loss"], found["huge"]) == (1.5, 1e308)
+    assert math.isnan(found["diverged"])
 
 
 def test_states_of_users_own_oracles_and_tuners_are_kept(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from krigetuner.run.plain import scalar
+from krigetuner.run.policy import mean
 
 
 class FoldMeans(dict[str, float]):
@@ -24,7 +25,7 @@ class FoldMeans(dict[str, float]):
         for fold in self.folds:
             for name, value in numbers(fold).items():
                 columns.setdefault(name, []).append(value)
-        super().__init__({name: sum(column) / len(column) for name, column in columns.items()})
+        super().__init__({name: mean(column) for name, column in columns.items()})
         self._made = dict(self)
 
     def untouched(self) -> bool:

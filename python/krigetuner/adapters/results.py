@@ -35,7 +35,7 @@ def average_metrics_dicts(metrics_dicts: Iterable[Mapping[str, float]]) -> dict[
     for metrics in metrics_dicts:
         for name, value in metrics.items():
             columns.setdefault(name, []).append(float(value))
-    return {name: _mean(column) for name, column in columns.items()}
+    return {name: policy.mean(column) for name, column in columns.items()}
 
 
 def average_histories(histories: Sequence[Mapping[str, Sequence[float]]]) -> list[dict[str, float]]:
@@ -49,9 +49,10 @@ def average_histories(histories: Sequence[Mapping[str, Sequence[float]]]) -> lis
     """
     names = list(histories[0]) if histories else []
     rows = {name: list(zip_longest(*(h[name] for h in histories), fillvalue=math.nan)) for name in names}
-    averaged = {name: [_mean([v for v in row if not math.isnan(v)]) for row in rows[name]] for name in names}
+    averaged = {name: [_mean_of_numbers(row) for row in rows[name]] for name in names}
     return [dict(zip(names, epoch, strict=True)) for epoch in zip(*averaged.values(), strict=True)]
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
+def _mean_of_numbers(row: Sequence[float]) -> float:
+    numbers = [value for value in row if not math.isnan(value)]
+    return policy.mean(numbers) if numbers else math.nan

@@ -17,6 +17,7 @@ from typing import Any
 
 from krigetuner.errors import StoreError
 from krigetuner.run.observed import Observed
+from krigetuner.run.policy import mean
 from krigetuner.space.numeric import Numerical
 from krigetuner.space.parameters import Choice, HyperParameter, deserialize, serialize
 from krigetuner.space.space import Space
@@ -112,10 +113,10 @@ class _Layout:
     def _metrics(self, record: TrialRecord) -> dict[str, Any]:
         """The final metrics, with the values of all executions where these have the same mean."""
         found = {}
-        for name, mean in record.metrics.items():
+        for name, recorded in record.metrics.items():
             values = [metrics[name] for metrics, _ in record.executions if name in metrics]
-            if len(values) < 2 or not math.isclose(math.fsum(values) / len(values), mean, rel_tol=1e-9):
-                values = [mean]
+            if len(values) < 2 or not math.isclose(mean(values), recorded, rel_tol=1e-9):
+                values = [recorded]
             direction = self._directions.get(name) or infer_metric_direction(name) or "min"
             found[name] = {
                 "direction": direction,

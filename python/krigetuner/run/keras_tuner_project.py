@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from krigetuner.errors import KrigeTunerWarning, StudyMismatch
 from krigetuner.run import plain
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.opening import IMPORTED, objective_config
-from krigetuner.run.policy import Goal, loss_of, variance_of_mean
+from krigetuner.run.policy import Goal, loss_of, mean, variance_of_mean
 from krigetuner.search.schedule import Schedule
 from krigetuner.store import events as e
 from krigetuner.store.keras_tuner_files import FoundProject, FoundTrial, read_project, space_of
@@ -88,7 +88,7 @@ def objective_of(project: FoundProject) -> dict[str, Any]:
 def _scored_by(trial: FoundTrial, name: str) -> bool:
     """Whether a metric has the trial's score as its mean at some step."""
     score = math.nan if trial.score is None else trial.score
-    means = (math.fsum(v) / len(v) if len(v) > 1 else v[0] for _, v in trial.metrics.get(name, ()) if v)
+    means = (mean(v) for _, v in trial.metrics.get(name, ()) if v)
     return any(m == score or (m != m and score != score) or math.isclose(m, score, rel_tol=1e-6) for m in means)
 
 
@@ -213,17 +213,12 @@ def _finished(number: int, trial: FoundTrial, objective: str) -> e.TrialFinished
     return e.TrialFinished(
         number,
         executions,
-        {name: _mean(values) for name, values in at_best.items()},
+        {name: mean(values) for name, values in at_best.items()},
         trial.best_step,
         float(trial.score or 0.0),
         variance_of_mean(at_best.get(objective, ())),
         _end(trial),
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    total = sum(values)
-    return math.fsum(values) / len(values) if math.isfinite(total) else total / len(values)
 
 
 def _reports(number: int, attempt: int, trial: FoundTrial) -> Iterator[e.Event]:

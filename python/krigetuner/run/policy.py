@@ -60,8 +60,8 @@ def judge(executions: Sequence[Execution], objective: Goal) -> Judgement:
     if not executions:
         raise FatalValueError("executions: expected at least one result, got none; return the metrics from run_trial")
     scores = [_score(e.metrics, objective) for e in executions]
-    score = _mean(scores)
-    metrics = {k: _mean([float(e.metrics[k]) for e in executions if k in e.metrics]) for k in _names(executions)}
+    score = mean(scores)
+    metrics = {k: mean([float(e.metrics[k]) for e in executions if k in e.metrics]) for k in _names(executions)}
     step = int(sum(e.step for e in executions) / len(executions))
     return Judgement(score, variance_of_mean(scores), metrics, step)
 
@@ -81,7 +81,7 @@ def _names(executions: Sequence[Execution]) -> list[str]:
     return list({name: None for e in executions for name in e.metrics})
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
     """The mean; exact for one value, NaN when infinities of both signs or a NaN are among them."""
     if len(values) == 1:
         return float(values[0])
@@ -98,8 +98,8 @@ def variance_of_mean(values: Sequence[float]) -> float | None:
     n = len(values)
     if n < 2 or not all(map(math.isfinite, values)):
         return None
-    mean = _mean(values)
-    result = sum((v - mean) * (v - mean) for v in values) / (n - 1) / n
+    middle = mean(values)
+    result = sum((v - middle) * (v - middle) for v in values) / (n - 1) / n
     return result if math.isfinite(result) else None
 
 

@@ -12,6 +12,9 @@ import pytest
 import krigetuner as kt
 from krigetuner.errors import MissingDependency
 from krigetuner.run.ray.cluster import actor_options, checked_resources
+from krigetuner.run.ray.slot import PAUSE
+from krigetuner.run.ray.slots import Slots
+from krigetuner.run.ray.worker import Setup
 
 
 @pytest.fixture
@@ -52,6 +55,15 @@ def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=re.escape("pip install 'krigetuner[ray]'")):
         kt.RayExecutor()
+
+
+@pytest.mark.usefixtures("_ray")
+def test_who_waits_for_workers_of_which_none_is_there_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("krigetuner.run.ray.slots.time.sleep", slept.append)
+    slots = Slots(Setup("search", 1, 0.0, False, None, None, None, ""), {"CPU": 1.0}, 1, None)
+    assert [list(slots.listen(seconds)) for seconds in (5.0, 0.0)] == [[], []]
+    assert slept == [PAUSE, 0.0]
 
 
 @pytest.mark.usefixtures("_ray")

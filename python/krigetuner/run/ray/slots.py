@@ -123,8 +123,8 @@ class Slots:
         self._slots.remove(slot)
         slot.kill()
 
-    def listen(self, seconds: float | None) -> Iterator[Event]:
-        """What the slots said, waiting for the first word up to so many seconds.
+    def listen(self, seconds: float) -> Iterator[Event]:
+        """What the slots said, waiting for the first word up to so many seconds; not as long while nobody can be asked.
 
         An interrupt waits until all that was heard is taken.
 
@@ -133,14 +133,14 @@ class Slots:
         """
         ray = loaded()
         unreachable = [slot for slot in self._slots if slot.ask_again()]
-        if unreachable:
-            seconds = PAUSE if seconds is None else min(PAUSE, seconds)
         asked = {reference: slot for slot in self._slots for reference in slot.answers}
+        if unreachable or not asked:
+            seconds = min(PAUSE, seconds)
         if not asked:
-            time.sleep(seconds if unreachable and seconds is not None else 0)
+            time.sleep(seconds)
             return
         heard, _ = ray.wait(list(asked), num_returns=len(asked), timeout=0)
-        if not heard and seconds != 0:
+        if not heard and seconds:
             heard, _ = ray.wait(list(asked), num_returns=1, timeout=seconds)
         with uninterrupted():
             for reference in heard:

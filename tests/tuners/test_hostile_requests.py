@@ -18,7 +18,7 @@ from krigetuner.run.opening import objective_config
 from krigetuner.run.progress import Progress, Shown
 from krigetuner.tuners.network import requests
 from krigetuner.tuners.network.chief import Service
-from krigetuner.tuners.network.wire_forms import space_data
+from krigetuner.tuners.search_space import space_data
 
 ODD: list[Any] = [
     None, True, 0, -1, 2**63, -(2**70), 1.5, math.nan, math.inf, "", "\x00", "\ud800", "../../etc", "x" * 5000, [[]],

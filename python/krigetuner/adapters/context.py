@@ -19,7 +19,6 @@ class TrialContext:
     Attributes:
         channel: where reports go.
         directory: the trial's own directory; it may not exist yet.
-        parent_directory: the directory of the trial that this one goes on from, None for none.
         number, attempt: of the job.
         execution: which of the trial's executions runs.
         seed: base of the seeds of this trial's training, None to leave every generator alone.
@@ -32,7 +31,6 @@ class TrialContext:
     directory: Path
     number: int = 0
     attempt: int = 0
-    parent_directory: Path | None = None
     execution: int = 0
     seed: int | None = None
     results: list[Any] = field(default_factory=list)

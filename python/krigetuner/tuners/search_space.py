@@ -300,6 +300,16 @@ def active_values(hyperparameters: HyperParameters, values: Mapping[str, Any]) -
     return active
 
 
+def space_data(hyperparameters: HyperParameters) -> dict[str, Any]:
+    """A space with its values as plain data, for other processes; a default that nobody chose stays one."""
+    return {"space": [_config(p) for p in hyperparameters.space], "values": dict(hyperparameters._values)}
+
+
+def space_of(data: Mapping[str, Any]) -> HyperParameters:
+    """The space that `space_data` described."""
+    return HyperParameters.from_config(data)
+
+
 def _config(parameter: HyperParameter) -> dict[str, Any]:
     config = serialize(parameter)
     if "default" in config["config"] and not parameter.default_given:

@@ -20,9 +20,9 @@ from krigetuner.search.protocol import Done, Wait
 from krigetuner.trial import budget
 from krigetuner.trial.trial import TrialRecord, TrialStatus
 from krigetuner.tuners import scoring
-from krigetuner.tuners.network.wire_forms import space_of
 from krigetuner.tuners.news import News
 from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.search_space import space_of
 from krigetuner.tuners.trial import Trial
 from krigetuner.tuners.trial_run import Errand, TrialRun
 
@@ -165,7 +165,8 @@ class TunerStudy:
         oracle, trial = self._tuner.oracle, self._running[report.number][1]
         told: Any = None
         if report.discovered is not None:
-            return self._take_space(trial, report.discovered)
+            self._take_space(trial, report.discovered)
+            return False
         if report.execution is not None:
             oracle.report(trial.trial_id, report.step, report.metrics, report.execution)
         elif report.number not in self._faults:
@@ -178,14 +179,13 @@ class TunerStudy:
         self._board.reported(trial.trial_id, report.step, report.metrics)
         return report.number in self._faults or TrialStatus.STOPPED in (told, getattr(told, "status", None))
 
-    def _take_space(self, trial: Trial, discovered: Mapping[str, Any]) -> bool:
+    def _take_space(self, trial: Trial, discovered: Mapping[str, Any]) -> None:
         """Takes over what a trial has asked for so far; what is not allowed is judged when it has ended."""
         oracle = self._tuner.oracle
         if "hyperparameters" in discovered and oracle.allow_new_entries:
             trial.hyperparameters = space_of(discovered["hyperparameters"])
             oracle.update_space(trial.hyperparameters)
             self._board.known(trial.trial_id, trial.hyperparameters._values)
-        return False
 
     def _take_in(self, trial: Trial, discovered: Mapping[str, Any]) -> None:
         """Takes over what a run in another process has found out."""

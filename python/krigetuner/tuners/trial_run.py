@@ -17,11 +17,10 @@ from krigetuner.run.messages import Context, Outcome
 from krigetuner.run.shared import Shared
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.store.artifacts import trial_directory
-from krigetuner.trial import budget
 from krigetuner.trial.trial import TrialRecord
 from krigetuner.tuners import scoring
-from krigetuner.tuners.network.wire_forms import space_data
 from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.search_space import space_data
 from krigetuner.tuners.travelling_oracle import TravellingOracle
 from krigetuner.tuners.trial import Trial
 
@@ -79,7 +78,6 @@ class TrialRun:
         self._errand = errand
         self._trial = trial
         self._number, self._attempt, self._seed = record.number, record.attempt, seed
-        self._parent = budget.parent_of(record.values)
         self.discovered: dict[str, Any] | None = None
 
     def __call__(self, channel: Context) -> Outcome:
@@ -110,7 +108,6 @@ class TrialRun:
             trial_directory(tuner.project_dir, trial.trial_id),
             number=self._number,
             attempt=self._attempt,
-            parent_directory=None if self._parent is None else trial_directory(tuner.project_dir, self._parent),
             seed=self._seed,
         )
         before = _last_update(trial, objective.name)

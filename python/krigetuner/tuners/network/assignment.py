@@ -16,8 +16,9 @@ from krigetuner.run.board import Board
 from krigetuner.run.network.attendance import Attendance, Worker
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.trial import TrialRecord, TrialStatus
-from krigetuner.tuners.network.wire_forms import report_data, space_data
+from krigetuner.tuners.network.wire_forms import report_data
 from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.search_space import space_data
 from krigetuner.tuners.trial import Trial
 
 LOSSES = 2

@@ -24,8 +24,9 @@ from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners import scoring
 from krigetuner.tuners.network.mirror import MirrorLedger
 from krigetuner.tuners.network.mirrored_oracle import MirroredOracle
-from krigetuner.tuners.network.wire_forms import executions_data, space_data, space_of
+from krigetuner.tuners.network.wire_forms import executions_data
 from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.search_space import space_data, space_of
 from krigetuner.tuners.synchronized import synchronized
 from krigetuner.tuners.trial import Trial, track
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from krigetuner.run.network.wire import Malformed
 from krigetuner.trial.trial import TrialStatus
-from krigetuner.tuners.network.wire_forms import executions_of, space_of
+from krigetuner.tuners.network.wire_forms import executions_of
+from krigetuner.tuners.search_space import space_of
 
 Check = Callable[[Any], Any]
 LONGEST_NAME = 1000

@@ -1,24 +1,12 @@
-"""What chief and workers tell each other, as plain data: spaces, results, events."""
+"""What chief and workers tell each other, as plain data: results and events."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from krigetuner.run.messages import Execution
-from krigetuner.space.recorder import HyperParameters
 from krigetuner.store import events as e
-from krigetuner.tuners.search_space import _config
-
-
-def space_data(hyperparameters: HyperParameters) -> dict[str, Any]:
-    """A space with its values; a default that nobody chose stays one."""
-    return {"space": [_config(p) for p in hyperparameters.space], "values": dict(hyperparameters._values)}
-
-
-def space_of(data: Mapping[str, Any]) -> HyperParameters:
-    """The space that `space_data` described."""
-    return HyperParameters.from_config(data)
 
 
 def executions_data(executions: Iterable[Execution]) -> list[Any]:

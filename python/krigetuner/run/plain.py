@@ -7,11 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from krigetuner.store.events import from_json, to_json
+from krigetuner.store.events import from_json, storable, to_json
 from krigetuner.trial.history import Value
 
 now = time.time
 """Seconds since 1970."""
+
+text = storable
+"""Text as a record may hold it."""
 
 
 def scalar(value: Any) -> float | None:
@@ -101,10 +104,3 @@ def data(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     result: dict[str, Any] = from_json(to_json(dict(given)))
     return result
-
-
-def text(given: str) -> str:
-    """Text that every database takes: without NUL and lone surrogates."""
-    if given.isascii() and "\0" not in given:
-        return given
-    return given.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")

@@ -280,6 +280,13 @@ def _untag(pairs: dict[str, Any]) -> Any:
     return pairs
 
 
+def storable(text: str) -> str:
+    """Text that every database takes: without NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def encode(event: Event) -> tuple[str, int, str]:
     """Kind, schema version and JSON body of an event."""
     return event.kind, SCHEMA, to_json(event.__dict__)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from krigetuner.store import events as e
-from krigetuner.store.events import to_json
+from krigetuner.store.events import storable, to_json
 from krigetuner.store.replay import identity, parameter_name
 from krigetuner.store.statements import Statement
 from krigetuner.store.tables import metadata, sqlalchemy
@@ -115,12 +115,12 @@ class Writer:
 
     def _grew(self, cursor: Any, position: int, event: e.SpaceGrew) -> None:
         for name in event.replaces:
-            self._delete(cursor, "parameters", name=_storable(name))
+            self._delete(cursor, "parameters", name=storable(name))
         for item, config in enumerate(event.parameters):
             key = identity(config)
             self._delete(cursor, "parameters", identity=key)
             text = to_json(config)
-            name = _storable(parameter_name(config))
+            name = storable(parameter_name(config))
             self._insert(cursor, "parameters", place=position, item=item, name=name, identity=key, config=text)
 
     def _asked(self, cursor: Any, position: int, event: e.TrialAsked) -> None:
@@ -249,8 +249,3 @@ def _names(names: Sequence[str] | None) -> str | None:
 def _number(value: float) -> float | None:
     """A number for a column: NaN is NULL."""
     return None if math.isnan(value) else value
-
-
-def _storable(name: str) -> str:
-    """A name as every database takes it, without NUL and lone surrogates; the config beside it has the name itself."""
-    return name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")

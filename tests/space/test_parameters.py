@@ -201,7 +201,7 @@ def test_random_samples_are_legal_and_repeatable(parameter: HyperParameter) -> N
 
 @pytest.mark.parametrize("parameter", PARAMETERS + CONTINUOUS, ids=str)
 def test_configuration_goes_there_and_back(parameter: HyperParameter) -> None:
-    conditional = parameter.with_conditions([Parent("model", ["x"])])
+    conditional = parameter.from_config({**parameter.get_config(), "conditions": [Parent("model", ["x"])]})
     for one in (parameter, conditional):
         config = serialize(one)
         again = deserialize(config)

@@ -67,7 +67,7 @@ def spaces(draw: Any, continuous: bool = True) -> Space:
             twin = draw(st.sampled_from(made))
             if twin.name not in ancestors(conditions, made):
                 parameter.name = twin.name
-        made.append(parameter.with_conditions(conditions))
+        made.append(parameter.from_config({**parameter.get_config(), "conditions": conditions}))
     return Space(made)
 
 

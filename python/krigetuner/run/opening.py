@@ -86,7 +86,7 @@ def compare(state: StudyState, code: Opening) -> Differences:
         StudyMismatch: another objective, or no parameter in common.
     """
     refuse_unrelated(state, code.objective, code.parameters)
-    options = _changes("", state.options, code.options)
+    options = _changes(state.options, code.options)
     if state.algorithm != code.algorithm:  # what only one of the two has, is no difference between them
         options = [(k, t) for k, t in options if k in state.options and k in code.options]
     loud = [t for k, t in options if k not in STOP_RULES]
@@ -177,7 +177,7 @@ def space_changes(state: StudyState, parameters: Sequence[Mapping[str, Any]]) ->
                 continue
             if deserialize(known).definition() == deserialize(config).definition():
                 continue  # a default that is the first value anyway, chosen or not
-            texts = _changes("", known.get("config", known), config.get("config", config))
+            texts = _changes(known.get("config", known), config.get("config", config))
             if texts:
                 found.append(f"{PARAMETER}{name!r}: " + ", ".join(t for _, t in texts))
         elif any(parameter_name(c) == name for c in state.parameters.values()):
@@ -187,11 +187,11 @@ def space_changes(state: StudyState, parameters: Sequence[Mapping[str, Any]]) ->
     return found
 
 
-def _changes(prefix: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Keys whose values differ, each with a sentence; NaN equals NaN."""
     found = []
     for key in [*old, *(k for k in new if k not in old)]:
         before, after = old.get(key), new.get(key)
         if before != after and repr(before) != repr(after):
-            found.append((key, f"{prefix}{key}: {before!r} -> {after!r}"))
+            found.append((key, f"{key}: {before!r} -> {after!r}"))
     return found

@@ -8,7 +8,7 @@ that follows the values' own where they have one, and a coordinate in [0, 1] for
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,10 +147,6 @@ class HyperParameter:
     def from_proto(cls, proto: Any) -> Any:
         """The parameter that `to_proto` described."""
         return cls.from_config(conversion.parameter_config(proto))
-
-    def with_conditions(self, conditions: Iterable[Condition]) -> Any:
-        """The same parameter under other conditions."""
-        return type(self).from_config({**self.get_config(), "conditions": list(conditions)})
 
     def definition(self) -> tuple[str, dict[str, Any]]:
         """What asking again for the same name and conditions must repeat: class and configuration without them."""

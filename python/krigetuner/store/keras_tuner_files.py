@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from krigetuner.space.parameters import deserialize
 from krigetuner.space.space import Space
 from krigetuner.store.artifacts import MARK, safe_name
 from krigetuner.store.keras_tuner_space import parameters_of, plain_values
@@ -80,7 +81,6 @@ class FoundProject:
         waiting: ids of the trials to be run again; the last comes first.
         parameters: configs of the space, in order.
         options: of KerasTuner's oracles, as far as they are kept.
-        brackets: Hyperband's unfinished ones.
         state: the whole state of a user's own oracle, empty for KerasTuner's.
         tuners: state of each tuner that has one.
         problems: one sentence for everything that could not be read, the file first.
@@ -94,7 +94,6 @@ class FoundProject:
     parameters: tuple[Mapping[str, Any], ...]
     seed: int | None
     options: Mapping[str, Any]
-    brackets: tuple[Mapping[str, Any], ...]
     state: Mapping[str, Any]
     tuners: Mapping[str, Mapping[str, Any]]
     problems: tuple[str, ...]
@@ -154,7 +153,6 @@ class _Reading:
             self._parameters(oracle, trials),
             seed if isinstance(seed, int) else None,
             {k: oracle[k] for k in OPTIONS if isinstance(oracle.get(k), int | float | None) and k in oracle},
-            tuple(b for b in _part(oracle, "brackets", list) if isinstance(b, dict)),
             {k: v for k, v in oracle.items() if k in own or k == "seed_state" or k in OPTIONS} if own else {},
             self._tuners(oracle),
             tuple(self.problems),
@@ -386,6 +384,4 @@ def _whole(step: float | None) -> int:
 
 def space_of(project: FoundProject) -> Space:
     """The space of a project."""
-    from krigetuner.space.parameters import deserialize
-
     return Space([deserialize(config) for config in project.parameters])

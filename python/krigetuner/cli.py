@@ -32,7 +32,7 @@ from krigetuner.store.salvage import salvage
 from krigetuner.tuners import summaries
 from krigetuner.tuners.project import version
 from krigetuner.tuners.results_table import history_table, results_table
-from krigetuner.versions import versions
+from krigetuner.versions import show_versions
 
 EXAMPLES = """examples:
   krigetuner show my_dir/my_project                   what a search has found so far
@@ -230,10 +230,7 @@ def _show(options: argparse.Namespace) -> None:
 
 def _versions(options: argparse.Namespace) -> None:
     """`krigetuner versions`."""
-    rows = versions()
-    width = max(map(len, rows))
-    for name, value in rows.items():
-        print(f"{name:<{width}}  {value}")
+    show_versions()
 
 
 def _open(directory: Path, storage: str | None) -> Store:

@@ -18,7 +18,8 @@ from uuid import uuid4
 
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run.interrupts import uninterrupted
-from krigetuner.run.messages import Context, Deliver, Failed, Job, Outcome, Report, Reported
+from krigetuner.run.local.worker import packed_away
+from krigetuner.run.messages import Deliver, Failed, Job, Report, Reported
 from krigetuner.run.ray import cluster as ray_cluster
 from krigetuner.run.ray.arrivals import Arrivals
 from krigetuner.run.ray.cargo import Cargo, Depot
@@ -236,7 +237,7 @@ class RayExecutor:
         self._open()
         key = (job.number, job.attempt)
         needed = () if self._arrivals is None else self._arrivals.needed(job)
-        self._errands[key] = Errand(replace(job, run=_in_cargo), self._depot.cargo(job, needed))
+        self._errands[key] = Errand(replace(job, run=packed_away), self._depot.cargo(job, needed))
         self._backlog.append(key)
         self._hand_out()
 
@@ -348,8 +349,3 @@ class RayExecutor:
                 if self._ours:
                     self._ours = False
                     ray_cluster.leave()
-
-
-def _in_cargo(context: Context) -> Outcome:
-    """Stands for the `run` of a job that travels as cargo."""
-    raise RuntimeError("job: expected its work, got its name; the work travels as cargo")

@@ -1,1 +1,1 @@
-"""How a trial is run: Keras models and plain functions."""
+"""How a trial is run: models of Keras and scikit-learn, and plain functions."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from krigetuner.search.bayesian import DEFAULT_ALPHA
 from krigetuner.tuners.builtin_oracles import BayesianOptimizationOracle, GridSearchOracle, RandomSearchOracle
 from krigetuner.tuners.tuner import Tuner
 
@@ -128,7 +129,7 @@ class BayesianOptimization(Tuner):
         objective: Any = None,
         max_trials: int | None = 10,
         num_initial_points: int | None = None,
-        alpha: float = 0.0001,
+        alpha: float = DEFAULT_ALPHA,
         beta: float = 2.6,
         seed: int | None = None,
         hyperparameters: Any = None,

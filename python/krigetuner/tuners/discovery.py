@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,8 +39,6 @@ def discover(hypermodel: Any, oracle: Any) -> None:
             return
         tried.add(waiting[0])
         hp = _opening(oracle.get_space(), closed[waiting[0]])
-    import warnings
-
     warnings.warn(
         f"hypermodel: after {MOST_BUILDS} builds some conditional scopes have not been seen open; what they hold is "
         "found while trials run",

@@ -7,7 +7,7 @@ the study from afar.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from krigetuner.run import plain
@@ -19,24 +19,11 @@ from krigetuner.tuners import scoring
 from krigetuner.tuners.search_space import SearchSpace
 from krigetuner.tuners.trial import Trial, track
 
-LEFT_BEHIND = frozenset(
-    {
-        *("trials", "ongoing_trials", "start_order", "end_order", "tuner_ids", "stop_reason", "storage", "_place"),
-        *(
-            "_lock",
-            "_opened",
-            "_algorithm",
-            "_ahead",
-            "_begun",
-            "_ended_here",
-            "_origin",
-            "_given",
-            "_best",
-            "_best_in",
-        ),
-        *("_recorded_space", "_recorded_state", "_tried_so_far", "_id_to_hash", "_untold"),
-    }
-)
+LEFT_BEHIND = frozenset((
+    "trials", "ongoing_trials", "start_order", "end_order", "tuner_ids", "stop_reason", "storage", "_place", "_lock",
+    "_opened", "_algorithm", "_ahead", "_begun", "_ended_here", "_origin", "_given", "_best", "_best_in",
+    "_recorded_space", "_recorded_state", "_tried_so_far", "_id_to_hash", "_untold",
+))  # fmt: skip
 """What an oracle knows of the study and of its trials."""
 
 Reduced = tuple[Any, tuple[Any, ...], dict[str, Any]]
@@ -62,6 +49,7 @@ class TravellingOracle:
     hyperparameters: HyperParameters
     trials: dict[str, Trial]
     ongoing_trials: dict[str, Trial]
+    _begin_empty: Callable[[], None]
     _definitions: SearchSpace
     _channel: Context
 
@@ -72,9 +60,6 @@ class TravellingOracle:
         self._tried_so_far: set[str] = set()
         self._id_to_hash: dict[str, str] = {}
         self.told: list[HyperParameters] = []
-
-    def _begin_empty(self) -> None:
-        super()._begin_empty()  # type: ignore[misc]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Travels on as it came: user code may run parts of a trial in further processes."""

@@ -173,9 +173,8 @@ class Tuner(BaseTuner):
         originals = kwargs.pop("callbacks", [])
         folds, context = split_folds(self._folding, args, kwargs), present_context()
         files = self._files(trial.trial_id)
-        before = (
-            0 if context is None else len(context.results)
-        )  # a subclass may call this for several parts of the data
+        # a subclass may call this for several parts of the data
+        before = 0 if context is None else len(context.results)
         layout = f"{folds.digest}+{before}" if before else folds.digest
         training = self._training = Training(self.oracle.objective, files, context, layout)
         results = training.finished()

@@ -9,7 +9,9 @@ import threading
 import time
 import uuid
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -182,11 +184,8 @@ class Service:
 
     def _after(self, position: int) -> list[list[Any]]:
         """The first events behind a position."""
-        low, high = 0, len(self._events)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (middle + 1, high) if self._events[middle][0] <= position else (low, middle)
-        return self._events[low : low + BATCH]
+        first = bisect_right(self._events, position, key=itemgetter(0))
+        return self._events[first : first + BATCH]
 
     def _welcome(self, request: Message) -> tuple[Worker, int]:
         """Takes a worker in, and says from which position on it has to be told.

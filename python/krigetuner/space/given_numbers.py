@@ -61,7 +61,10 @@ def indistinct(low: float, high: float, step: float | None, sampling: str, integ
     except OverflowError:
         finite = False
     if not finite:
-        return "bounds that float64 can hold, both together too; narrow the range"
+        got = "" if integer else f", got {low} to {high}"  # of an integer that large not even the digits are shown
+        return f"bounds that float64 can hold, both together too{got}; narrow the range"
+    if sampling != "linear" and not math.isfinite(high / low):
+        return f"a ratio that float64 can hold with sampling='{sampling}', got {low} to {high}; narrow the range"
     spacing = math.ulp(max(abs(low), abs(high)))
     if integer:
         crowded = sampling != "linear" and step is None and high > low and high - low < 16 * spacing

@@ -321,14 +321,7 @@ class Float(Numerical):
         super().__init__(name, conditions=conditions)
         where = f"For HyperParameters.Float(name='{name}'), "
         low, high = as_float(min_value, f"{where}min_value"), as_float(max_value, f"{where}max_value")
-        if not math.isfinite(high - low):
-            raise ValueError(f"{where}min_value, max_value: expected a finite range, got {low} to {high}")
         self._set_range(low, high, None if step is None else as_float(step, f"{where}step"), sampling, default)
-        if self.sampling != "linear" and not math.isfinite(high / low):
-            raise ValueError(
-                f"{where}min_value, max_value: expected a finite ratio with sampling='{self.sampling}', "
-                f"got {low} to {high}"
-            )
 
     @property
     def count(self) -> int | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.run import process_jobs as jobs
+from tests.run.local import process_jobs as jobs
 
 from krigetuner.run.local import resources
 from krigetuner.run.local.processes import ProcessExecutor

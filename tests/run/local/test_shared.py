@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.run import process_jobs as jobs
+from tests.run.local import process_jobs as jobs
 
 from krigetuner.run.local.parcels import Descriptor, package, packed, unpacked
 from krigetuner.run.local.pickled import pickled

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.contracts.store import ANY_FLOAT, portrait
-from tests.run.ledger_study import RANDOM, config, opened, space
+from tests.run.ledger.study import RANDOM, config, opened, space
 
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.messages import Execution

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.contracts.store import portrait
-from tests.run.ledger_study import RANDOM, complete, opened
+from tests.run.ledger.study import RANDOM, complete, opened
 
 from krigetuner.errors import StoreError
 from krigetuner.run.ledger import Ledger

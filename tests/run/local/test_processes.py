@@ -12,7 +12,7 @@ import threading
 
 import pytest
 from tests.contracts.executor import ExecutorContract, answer, three_epochs, until_stopped
-from tests.run import process_jobs as jobs
+from tests.run.local import process_jobs as jobs
 
 from krigetuner.run.executor import Executor
 from krigetuner.run.interrupts import Interrupts

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.contracts import executor as laws
-from tests.run import process_jobs as jobs
+from tests.run.local import process_jobs as jobs
 
 from krigetuner.errors import FatalValueError
 from krigetuner.run.local.processes import ProcessExecutor
@@ -212,7 +212,7 @@ SCRIPT = """
 import sys
 from krigetuner.run.messages import Job
 from krigetuner.run.local.processes import ProcessExecutor
-from tests.run import process_jobs as jobs
+from tests.run.local import process_jobs as jobs
 
 def show(report):
     print(int(report.metrics["pid"]), int(report.metrics["child"]), flush=True)
@@ -226,7 +226,7 @@ while True:
 
 
 def test_nothing_outlives_a_conductor_that_was_killed() -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     conductor = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, cwd=root, text=True)
     if conductor.stdout is None:
         raise RuntimeError("no output")

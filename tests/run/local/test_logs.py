@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.contracts import executor as laws
-from tests.run import process_jobs as jobs
+from tests.run.local import process_jobs as jobs
 
 from krigetuner.run.local.processes import ProcessExecutor
 from krigetuner.run.messages import Failed, Finished, Job, Report

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.contracts.store import portrait
-from tests.run.ledger_study import LOSS, RANDOM, complete, config, opened, space
+from tests.run.ledger.study import LOSS, RANDOM, complete, config, opened, space
 
 from krigetuner.errors import KrigeTunerWarning, StudyMismatch
 from krigetuner.run.ledger import Ledger

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from krigetuner.run.progress import failure_reason, number
 from krigetuner.space.recorder import HyperParameters
-from krigetuner.trial.trial import TrialStatus
+from krigetuner.trial.trial import TrialRecord, TrialStatus
 
 if TYPE_CHECKING:
     from krigetuner.store.replay import StudyState
@@ -53,11 +54,20 @@ def study(state: StudyState, count: int) -> str:
     for r in done[:count]:
         values = ", ".join(f"{name}={number(value)}" for name, value in r.values.items())
         lines.append(f"{r.trial_id}  {number(r.score)}  {values}")
-    failed = [r for r in records if r.status in {TrialStatus.FAILED, TrialStatus.INVALID}]
+    failed = _failed(records)
     if failed:
-        last = max(failed, key=lambda r: (r.ended or 0.0, r.number))
-        lines += ["", f"Last failure, trial {last.trial_id}: {failure_reason(last.message) or 'no reason was given'}"]
+        lines += ["", f"Last failure, {_last_of(failed)}"]
     return "\n".join(lines)
+
+
+def _failed(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    return [r for r in records if r.status in {TrialStatus.FAILED, TrialStatus.INVALID}]
+
+
+def _last_of(failed: Sequence[TrialRecord]) -> str:
+    """The last of failed trials, and its reason."""
+    last = max(failed, key=lambda r: (r.ended or 0.0, r.number))
+    return f"trial {last.trial_id}: {failure_reason(last.message) or 'no reason was given'}"
 
 
 def nothing_completed(oracle: Oracle) -> str:
@@ -65,7 +75,7 @@ def nothing_completed(oracle: Oracle) -> str:
     state = oracle._ledger.state
     outside = oracle._placement().outside
     records = list(state.trials.values())
-    failed = [r for r in records if r.status in {TrialStatus.FAILED, TrialStatus.INVALID}]
+    failed = _failed(records)
     done = [r for r in records if r.status == TrialStatus.COMPLETED]
     left = sum(r.number in outside for r in done)
     parts = [] if records else ["no trial was run"]
@@ -76,10 +86,7 @@ def nothing_completed(oracle: Oracle) -> str:
     if len(done) > left:
         parts.append(f"{len(done) - left} completed without a finite score")
     if failed:
-        last = max(failed, key=lambda r: (r.ended or 0.0, r.number))
-        parts.append(
-            f"the last failure, trial {last.trial_id}: {failure_reason(last.message) or 'no reason was given'}"
-        )
+        parts.append(f"the last failure, {_last_of(failed)}")
     elif oracle.stop_reason:
         parts.append(f"the search ended: {oracle.stop_reason}")
     return "; ".join(parts)
@@ -93,8 +100,7 @@ def results(oracle: Oracle, directory: str, count: int) -> str:
         lines += ["", f"Trial {trial.trial_id} summary", "Hyperparameters:"]
         lines += [f"{name}: {value}" for name, value in trial.hyperparameters.values.items()]
         lines.append(f"Score: {trial.score}")
-    records = oracle._ledger.state.trials.values()
-    failed = [r for r in records if r.status in {TrialStatus.FAILED, TrialStatus.INVALID}]
+    failed = _failed(oracle._ledger.state.trials.values())
     if failed:
         lines += ["", f"{len(failed)} {'trial' if len(failed) == 1 else 'trials'} failed:"]
         lines += [f"Trial {r.trial_id} {r.status}: {failure_reason(r.message)}" for r in failed[:count]]

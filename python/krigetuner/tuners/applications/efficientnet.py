@@ -7,7 +7,7 @@ from typing import Any
 from krigetuner.adapters.keras import keras_module
 from krigetuner.errors import FatalRuntimeError, FatalTypeError
 from krigetuner.space.recorder import HyperParameters
-from krigetuner.tuners.applications.image_input import channel_axis, checked_classes, checked_input, way_in
+from krigetuner.tuners.applications.image_input import channel_axis, checked_classes, checked_input, pooled, way_in
 from krigetuner.tuners.hypermodel import HyperModel
 
 SIZES = {"B0": 224, "B1": 240, "B2": 260, "B3": 300, "B4": 380, "B5": 456, "B6": 528, "B7": 600}
@@ -68,10 +68,7 @@ class HyperEfficientNet(HyperModel):
         version = hp.Choice("version", list(SIZES), default="B0")
         images = keras.layers.Resizing(SIZES[version], SIZES[version], interpolation="bilinear")(images)
         features = self._features(version, images)
-        if hp.Choice("pooling", ["avg", "max"], default="avg") == "max":
-            features = keras.layers.GlobalMaxPooling2D(name="max_pool")(features)
-        else:
-            features = keras.layers.GlobalAveragePooling2D(name="avg_pool")(features)
+        features = pooled(hp, features)
         dropout = hp.Float("top_dropout_rate", min_value=0.2, max_value=0.8, step=0.2, default=0.2)
         features = keras.layers.Dropout(dropout, name="top_dropout")(features)
         classes = keras.layers.Dense(self.classes, activation="softmax", name="probs")(features)

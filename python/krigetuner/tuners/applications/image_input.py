@@ -1,4 +1,4 @@
-"""What the image hypermodels share: their arguments and the checks of them, the way in."""
+"""What the image hypermodels share: their arguments and the checks of them, the way in, pooling."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import operator
 from typing import Any
 
 from krigetuner.adapters.keras import keras_module
+from krigetuner.space.recorder import HyperParameters
 from krigetuner.tuners.hypermodel import HyperModel
 
 
@@ -76,6 +77,14 @@ def way_in(input_shape: Any, input_tensor: Any) -> tuple[Any, Any]:
 def channel_axis() -> int:
     """The axis of the channels in a batch of images: 3, or 1 with `channels_first`."""
     return 3 if keras_module().config.image_data_format() == "channels_last" else 1
+
+
+def pooled(hp: HyperParameters, features: Any) -> Any:
+    """The features of whole images; asks for `pooling`."""
+    layers = keras_module().layers
+    if hp.Choice("pooling", ["avg", "max"], default="avg") == "max":
+        return layers.GlobalMaxPooling2D(name="max_pool")(features)
+    return layers.GlobalAveragePooling2D(name="avg_pool")(features)
 
 
 class ImageNetwork(HyperModel):

@@ -9,7 +9,7 @@ from typing import Any
 
 from krigetuner.adapters.keras import keras_module
 from krigetuner.space.recorder import HyperParameters
-from krigetuner.tuners.applications.image_input import ImageNetwork, channel_axis, way_in
+from krigetuner.tuners.applications.image_input import ImageNetwork, channel_axis, pooled, way_in
 
 EPSILON = 1.001e-5
 GROUPS = 32
@@ -48,10 +48,7 @@ class HyperResNet(ImageNetwork):
             raise ValueError(f"version: expected one of {', '.join(STAGES)}, got {version!r}")
         inputs, images = way_in(self.input_shape, self.input_tensor)
         features = _Residual(version).body(images, depths)
-        if hp.Choice("pooling", ["avg", "max"], default="avg") == "max":
-            features = keras.layers.GlobalMaxPooling2D(name="max_pool")(features)
-        else:
-            features = keras.layers.GlobalAveragePooling2D(name="avg_pool")(features)
+        features = pooled(hp, features)
         if not self.include_top:
             return keras.Model(inputs, features, name="ResNet")
         classes = keras.layers.Dense(self.classes, activation="softmax", name="probs")(features)

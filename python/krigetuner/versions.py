@@ -15,10 +15,11 @@ from krigetuner.errors import BackendUnavailable
 __all__ = ["show_versions", "versions"]
 
 PACKAGES = (
-    "krigetuner", "numpy", "scipy", "pandas", "sqlalchemy", "rich", "keras", "tensorflow", "tensorflow-cpu", "jax",
-    "torch", "scikit-learn", "keras-tuner", "tensorboard", "ray",
+    "krigetuner", "numpy", "scipy", "pandas", "sqlalchemy", "rich", "threadpoolctl", "cloudpickle", "keras",
+    "tensorflow", "tensorflow-cpu", "jax", "torch", "scikit-learn", "skops", "keras-tuner", "tensorboard", "protobuf",
+    "grpcio", "ray", "fsspec", "psycopg",
 )  # fmt: skip
-NEEDED = ("krigetuner", "numpy", "scipy", "pandas", "sqlalchemy", "rich", "keras")
+NEEDED = PACKAGES[: PACKAGES.index("keras") + 1]
 """These are listed when they are absent, too."""
 GPU_QUERY = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
 

@@ -88,7 +88,8 @@ def test_imports_go_down(path: Path) -> None:
 
 
 def test_no_import_cycle() -> None:
-    modules = {f"krigetuner/{name(p)}".removesuffix(".py").removesuffix("/__init__").replace("/", "."): p for p in FILES}
+    files = {f"krigetuner/{name(p)}".removesuffix(".py").removesuffix("/__init__"): p for p in FILES}
+    modules = {file.replace("/", "."): p for file, p in files.items()}
     graph: dict[str, set[str]] = {}
     for module, path in modules.items():
         targets = set()

@@ -90,7 +90,7 @@ def reference(space: Space, values: dict[str, Any]) -> dict[str, HyperParameter]
 def test_rows_go_there_and_back(space: Space, data: st.DataObject) -> None:
     seed = data.draw(st.integers(0, 2**32 - 1))
     rows = space.sample(np.random.default_rng(seed).random((20, space.dimensions)))
-    assert np.array_equal(space.snap(rows), rows) or np.allclose(space.snap(rows), rows, rtol=0, atol=1e-15)
+    assert np.allclose(space.snap(rows), rows, rtol=0, atol=1e-15)
     active = space.activity(rows)
     assert np.all(rows[~active] == INACTIVE)
     decoded = [space.decode(row) for row in rows]
@@ -127,7 +127,7 @@ def test_a_finite_space_is_enumerated_whole_and_once(space: Space) -> None:
     assert len(set(keys)) == len(keys) == space.size
     rows = space.encode_many(listed)
     assert len(set(space.row_keys(rows))) == len(keys)
-    assert np.array_equal(space.snap(rows), rows) or np.allclose(space.snap(rows), rows, rtol=0, atol=1e-15)
+    assert np.allclose(space.snap(rows), rows, rtol=0, atol=1e-15)
     assert [space.decode(row) for row in rows] == listed
     for values, after in itertools.pairwise(listed):
         assert space.successor(values) == after

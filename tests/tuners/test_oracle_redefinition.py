@@ -10,7 +10,7 @@ import pytest
 from tests.tuners.oracle_driver import MIN, drive, finish, opened, points_18
 
 from krigetuner.errors import KrigeTunerWarning, StudyMismatch
-from krigetuner.oracles import GridSearchOracle, RandomSearchOracle
+from krigetuner.oracles import RandomSearchOracle
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.objective import Objective
 from krigetuner.tuners.oracle import Oracle
@@ -108,11 +108,7 @@ def test_a_removed_hyperparameter_leaves_the_search(tmp_path: Path) -> None:
     drive(opened(tmp_path), 3)
     hp = HyperParameters()
     hp.Int("units", 8, 64, step=8)
-    oracle = (
-        opened(tmp_path, GridSearchOracle, hyperparameters=hp)
-        if False
-        else RandomSearchOracle(MIN, 12, seed=4, hyperparameters=hp)
-    )
+    oracle = RandomSearchOracle(MIN, 12, seed=4, hyperparameters=hp)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         oracle._set_project_dir(tmp_path, "project")

@@ -186,14 +186,14 @@ class Backend(Protocol):
                 is taken as zero.
         """
 
-    def fit(self, x: Array, y: Array, noise: Array, hyper: KernelHyper, jitter: float = 0.0) -> Any:
+    def fit(self, x: Array, y: Array, noise: Array, hyper: KernelHyper, jitter: float = 0.0) -> Fitted:
         """Factors K and solves for alpha.
 
         Raises:
             NotPositiveDefinite: at the first pivot that is not positive. Raising the jitter is gp/jitter.py's business.
         """
 
-    def extend(self, fitted: Any, x: Array, y: Array, noise: Array) -> Any:
+    def extend(self, fitted: Any, x: Array, y: Array, noise: Array) -> Fitted:
         """A new `Fitted` with k more observations, in O(k n^2).
 
         Args:

@@ -28,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Runs benchmarks, one after the other.")
     parser.add_argument("--list", action="store_true", help="list the parts and end")
     parser.add_argument("part", nargs="*", help=f"which to run (default: all of {', '.join(known)})")
-    own, _, rest = _split(sys.argv[1:])
+    own, rest = _split(sys.argv[1:])
     asked = parser.parse_args(own)
     if asked.list:
         for name, line in known.items():
@@ -44,12 +44,10 @@ def main() -> int:
     return worst
 
 
-def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """What stands before and after "--"; the latter goes to the parts."""
-    if "--" not in arguments:
-        return arguments, "", []
-    at = arguments.index("--")
-    return arguments[:at], "--", arguments[at + 1 :]
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1 :]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 Processor time of one ask and tell behind n random observations of the same objective in 8 mixed dimensions, one thread,
 each figure from a fresh process. The first cycle bears what was not yet done for the history (imports, the model's fit)
 and stands apart; of the others the table shows the median, and the mean, which bears the fits that fall among them
-(ours fits every tenth part of n: --cycles 200 meets some at n = 1,000).
+(ours searches its hyperparameters when there are a fifth more trials: --cycles 200 meets that at n = 1,000).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS
 
 
 def space(kt: Any) -> Any:
-    """Two floats, two of them logarithmic, two integers, a category and a switch."""
+    """Four floats, two of them logarithmic, two integers, a category and a switch."""
     hp = kt.HyperParameters()
     for i in range(2):
         hp.Float(f"float{i}", -1.0, 1.0)

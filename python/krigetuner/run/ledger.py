@@ -317,11 +317,10 @@ class Ledger:
         self._record(e.TrialFailed(number, attempt, kind, *told))
         self._observed.touch(number)
 
-    def interrupted(self, number: int, reason: str, values: Mapping[str, Any] | None = None) -> None:
+    def interrupted(self, number: int, reason: str) -> None:
         """Records that a trial ended without its fault; it is run again before anything new."""
         attempt = max(self._running(number).attempt, 0)
-        new = self._new_values(number, values)
-        self._record(e.TrialInterrupted(number, attempt, plain.text(reason), plain.now(), new))
+        self._record(e.TrialInterrupted(number, attempt, plain.text(reason), plain.now()))
         self._observed.touch(number)
 
     def next_requeued(self) -> TrialRecord | None:

@@ -143,13 +143,12 @@ def test_refused_values_leave_the_queue_without_a_trial() -> None:
 
 def test_values_that_were_discovered_while_it_ran() -> None:
     ledger = opened()
-    for number, end in enumerate((ledger.finished, ledger.failed, ledger.interrupted)):
+    for number, end in enumerate((ledger.finished, ledger.failed)):
         record = ledger.asked({"x": 0.5}, RANDOM)
         ledger.started(number)
         arguments: dict[str, Any] = {
             "finished": {"executions": [], "metrics": {}, "step": 0, "score": 1.0},
             "failed": {"kind": "failed", "message": "m", "requeue": False},
-            "interrupted": {"reason": "r"},
         }[end.__name__]
         end(number, **arguments, values={"x": 0.5, "y": 3})
         assert record.values == {"x": 0.5, "y": 3}

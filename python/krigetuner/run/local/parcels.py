@@ -72,7 +72,7 @@ class Package:
         raise TypeError("job: expected its work, got a package; submit it to an executor of other processes")
 
 
-def packed(value: Any, name: str = "") -> Parcel:
+def packed(value: Any) -> Parcel:
     """Packs a value; what is large goes to a file without a name in the temporary directory.
 
     Raises:
@@ -87,7 +87,7 @@ def packed(value: Any, name: str = "") -> Parcel:
             arrays.append(memory)
         return memory.nbytes <= SMALL
 
-    stream = pickled(value, take, name)
+    stream = pickled(value, take)
     parts = [memoryview(stream), *arrays]
     sizes = tuple(p.nbytes for p in parts)
     if _length(sizes) <= INLINE:

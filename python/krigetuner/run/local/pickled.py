@@ -17,14 +17,13 @@ Take = Callable[[pickle.PickleBuffer], Any]
 MADE_INSIDE = "build it inside the hypermodel's build() or fit(), or in run_trial(), where it is needed"
 
 
-def pickled(value: Any, take: Take | None = None, name: str = "") -> bytes:
+def pickled(value: Any, take: Take | None = None) -> bytes:
     """The value as bytes for `pickle.loads`; functions and classes of the script itself travel by value.
 
     Args:
         value: anything.
         take: is handed the memory of each array; `pickle.loads(..., buffers=...)` needs those for which it returned
             None, in that order. None leaves arrays in the bytes. Arrays that are maps of a file travel by its name.
-        name: of the value, for messages.
 
     Raises:
         TypeError: something in it cannot be pickled; the message names the attribute.
@@ -33,7 +32,7 @@ def pickled(value: Any, take: Take | None = None, name: str = "") -> bytes:
     try:
         _dump(value, stream, take)
     except Exception as error:
-        raise TypeError(_explanation(value, name, error)) from error
+        raise TypeError(_explanation(value, error)) from error
     return stream.getvalue()
 
 
@@ -76,12 +75,12 @@ def _refusal(value: Any) -> Exception | None:
     return None
 
 
-def _explanation(value: Any, name: str, error: Exception) -> str:
+def _explanation(value: Any, error: Exception) -> str:
     """The message: which part of the value, why, and what to do."""
     path, part = find_culprit(value, lambda part: _refusal(part) is not None)
     reason = _refusal(part) or error
     kind = f"{type(part).__module__}.{type(part).__qualname__}".removeprefix("builtins.")
-    root = name or getattr(value, "__name__", "")
+    root = getattr(value, "__name__", "")
     where = (root + path if path.startswith(("[", " ")) else f"{root}.{path}".strip(".")) or "the trial"
     text = " ".join(str(reason).split())[:300]
     return (

@@ -25,11 +25,10 @@ class NodeFiles:
 
     Args:
         search: names the search.
-        root: where the directory lies; None for the system's place for temporary files.
     """
 
-    def __init__(self, search: str, root: str | Path | None = None) -> None:
-        self._root = Path(root or tempfile.gettempdir())
+    def __init__(self, search: str) -> None:
+        self._root = Path(tempfile.gettempdir())
         self.directory = self._root / f"{PREFIX}{os.getuid()}-{search}"
         self._handle = -1
 

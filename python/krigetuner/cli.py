@@ -132,7 +132,9 @@ def _import(options: argparse.Namespace) -> None:
     source: Path = options.directory
     _check_directory(source)
     if not is_project(source):
-        raise StoreError(f"{source}: expected a project of KerasTuner, got a directory without trial_*/{TRIAL}")
+        raise StoreError(
+            f"{source}: expected a project of KerasTuner, got a directory without trial_*/{TRIAL}; check the path"
+        )
     target: Path = source if options.to is None else options.to
     if target.resolve() == source.resolve():
         _record(source, source)

@@ -38,10 +38,10 @@ def checked_cv(cv: Any) -> Any:
         if pairs and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
             return pairs
         cv = pairs
-    hint = f"; write {cv.__name__}(...)" if isinstance(cv, type) else ""
+    hint = f"{cv.__name__}(...)" if isinstance(cv, type) else "cv=5, for example"
     raise ValueError(
         "cv: expected a number of folds of at least 2, a splitter of scikit-learn such as StratifiedKFold(5), or an "
-        f"iterable of pairs (training rows, validation rows), got {cv!r:.200}{hint}"
+        f"iterable of pairs (training rows, validation rows), got {cv!r:.200}; write {hint}"
     )
 
 
@@ -131,7 +131,7 @@ def split_folds(cv: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Fo
         )
     x = args[0] if args else kwargs.get("x")
     if x is None:
-        raise FatalValueError("cv: expected the data as search(x, y) or search(x=..., y=...), got no x")
+        raise FatalValueError("cv: expected the data as search(x, y) or search(x=..., y=...), got no x; pass it")
     y = args[1] if len(args) > 1 else kwargs.get("y")
     groups = kwargs.get("groups")
     data = {"x": x, "y": y, "sample_weight": kwargs.get("sample_weight")}
@@ -139,7 +139,7 @@ def split_folds(cv: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Fo
     pairs = _pairs(cv, x, y, groups, n)
     checked = tuple((_rows(t, n, i, "training"), _rows(v, n, i, "validation")) for i, (t, v) in enumerate(pairs))
     if not checked:
-        raise FatalValueError(f"cv: expected at least one fold, got none from {cv!r}")
+        raise FatalValueError(f"cv: expected at least one fold, got none from {cv!r}; take one that splits these data")
     shared = next((i for i, (train, validation) in enumerate(checked) if np.isin(train, validation).any()), None)
     if shared is not None:
         warnings.warn(

@@ -113,7 +113,10 @@ def checked_model(model: Any, max_model_size: int | None) -> Any:
         )
     size = sum(int(np.prod(v.shape)) for v in model.trainable_variables) if model.built else 0
     if max_model_size is not None and size > max_model_size:
-        raise FailedTrialError(f"Oversized model: {size} trainable parameters where max_model_size is {max_model_size}")
+        raise FailedTrialError(
+            f"Oversized model: {size} trainable parameters where max_model_size is {max_model_size}; raise it, or "
+            "narrow the ranges of what makes models large"
+        )
     return model
 
 

@@ -39,12 +39,15 @@ def count_rows(named: Mapping[str, Any]) -> int:
     """
     counts = {name: _length(part, name) for top, data in named.items() for name, part in parts(data, top)}
     if len(set(counts.values())) > 1:
+        found = ", ".join(f"{n} of {name}" for name, n in counts.items())
         raise FatalValueError(
-            f"cv: expected as many rows in each array, got {', '.join(f'{n} of {name}' for name, n in counts.items())}"
+            f"cv: expected as many rows in each array, got {found}; pass arrays whose rows belong together"
         )
     n = next(iter(counts.values()), 0)
     if not n:
-        raise FatalValueError(f"cv: expected rows in {' and '.join(named)}, got none")
+        raise FatalValueError(
+            f"cv: expected rows in {' and '.join(named)}, got none; pass at least one row for each fold"
+        )
     return n
 
 
@@ -58,7 +61,7 @@ def _length(part: Any, name: str) -> int:
             "leave cv out and give search() validation_data"
         )
     if not len(shape):
-        raise FatalValueError(f"cv: expected rows in {name}, got a single value")
+        raise FatalValueError(f"cv: expected rows in {name}, got a single value; pass one entry for each row")
     return int(shape[0])
 
 

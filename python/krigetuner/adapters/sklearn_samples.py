@@ -76,14 +76,19 @@ def samples(x: Any, y: Any, weight: Any = None, groups: Any = None) -> Samples:
         ValueError: there is no data, lengths differ, or the weights are not one number per sample.
     """
     if not hasattr(x, "__len__") and not hasattr(x, "shape"):
-        raise ValueError(f"X: expected an array, a table, a sparse matrix or a list of samples, got {x!r:.200}")
+        raise ValueError(
+            f"X: expected an array, a table, a sparse matrix or a list of samples, got {x!r:.200}; "
+            "make an array of it (np.asarray)"
+        )
     sklearn_module()
     from sklearn.utils import indexable
 
     if weight is not None:
         weight = np.asarray(weight, dtype=np.float64)
         if weight.ndim != 1:
-            raise ValueError(f"sample_weight: expected one number per sample, got an array of shape {weight.shape}")
+            raise ValueError(
+                f"sample_weight: expected one number per sample, got an array of shape {weight.shape}; flatten it"
+            )
     try:
         x, y, weight, groups = indexable(x, y, weight, groups)
     except ValueError as error:
@@ -132,9 +137,12 @@ def splits(cv: Any, data: Samples, classifier: bool) -> list[Split]:
         for part, rows in zip(("train", "test"), fold, strict=True):
             if not len(rows) or rows.max() >= count or rows.min() < -count:
                 shown = f"rows up to {rows.max()}" if len(rows) else "no row"
-                raise ValueError(f"cv: expected {part} rows within {count} samples, got {shown} in fold {number}")
+                raise ValueError(
+                    f"cv: expected {part} rows within {count} samples, got {shown} in fold {number}; make the folds "
+                    "from this data"
+                )
     if not found:
-        raise ValueError(f"cv: expected at least one fold, got none from {cv!r:.200}")
+        raise ValueError(f"cv: expected at least one fold, got none from {cv!r:.200}; take one that splits this data")
     return found
 
 

@@ -150,7 +150,7 @@ def _metric(metric: Any, name: str | None) -> Measure:
     if not callable(metric) or isinstance(metric, type):
         raise ValueError(
             f"metrics: expected functions (y_true, y_pred), scorers or their names, got {metric!r:.200} of type "
-            f"{type(metric).__name__}"
+            f"{type(metric).__name__}; pass sklearn.metrics.f1_score, for example, or its name"
         )
     if _is_scorer(metric):
         turned = "neg_" if getattr(metric, "_sign", 1) < 0 else ""

@@ -46,7 +46,7 @@ class RemoteFiles:
             raise MissingDependency(f"files: {url} needs a package that is not installed: {error}") from error
         except ValueError as error:
             raise ValueError(
-                f'files: expected a URL that fsspec knows, such as "s3://bucket/search", got {url!r}: {error}'
+                f'files: expected a URL that fsspec knows, such as "s3://bucket/search", got {url!r} ({error}); mend it'
             ) from error
         self.url = url
         self._files: Any = files
@@ -67,7 +67,10 @@ class RemoteFiles:
             self._files.pipe_file(path, b"krigetuner")
             self._files.rm_file(path)
         except Exception as error:  # each protocol has its own
-            raise StoreError(f"files: expected a place that can be written, got {self.url} ({error!r})") from error
+            raise StoreError(
+                f"files: expected a place that can be written, got {self.url} ({error!r}); correct it, or the "
+                "credentials"
+            ) from error
 
     def put(self, trial_id: str, directory: Path) -> None:
         """Makes a trial's files at the URL those of a directory, which may be absent; sends what has changed.
@@ -138,7 +141,8 @@ class RemoteFiles:
             except Exception as error:  # each protocol has its own
                 if attempt + 1 == TRIES:
                     raise StoreError(
-                        f"files: expected that {self.url} can be read and written, got {error!r} in {TRIES} attempts"
+                        f"files: expected that {self.url} can be read and written, got {error!r} in {TRIES} attempts; "
+                        "look at the network, the credentials and the quota"
                     ) from error
                 time.sleep(2.0**attempt / 2)
         return None

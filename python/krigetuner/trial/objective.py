@@ -29,7 +29,9 @@ class Objective:
                     f'objective: give the direction, for example `krigetuner.Objective("{name}", direction="min")`'
                 )
         if direction not in ("min", "max"):
-            raise ValueError(f'direction: expected "min" or "max" for the objective {name!r}, got {direction!r}')
+            raise ValueError(
+                f'direction: expected "min" or "max" for the objective {name!r}, got {direction!r}; choose one'
+            )
         self.name = name
         self.direction = direction
 
@@ -90,7 +92,7 @@ class MultiObjective(Objective):
     def __init__(self, objectives: Sequence[Objective]) -> None:
         super().__init__("multi_objective", "min")
         if not objectives:
-            raise ValueError("objective: expected at least one objective in the list, got an empty one")
+            raise ValueError("objective: expected at least one objective in the list, got an empty one; name a metric")
         self.objectives = list(objectives)
         self.name_to_direction = {o.name: o.direction for o in self.objectives}
 

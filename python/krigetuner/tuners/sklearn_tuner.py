@@ -136,7 +136,9 @@ class SklearnTuner(BaseTuner):
         known = {"verbose", *inspect.signature(BaseTuner.search).parameters} - {"self", "fit_args", "fit_kwargs"}
         unknown = sorted(set(kwargs) - known)
         if unknown:
-            raise TypeError(f"search: expected X, y, sample_weight, groups, {', '.join(sorted(known))}, got {unknown}")
+            raise TypeError(
+                f"search: expected X, y, sample_weight, groups, {', '.join(sorted(known))}, got {unknown}; drop it"
+            )
         self._verbose = kwargs.pop("verbose", None)
         if self._verbose is not None:
             self.oracle.verbose = self._verbose

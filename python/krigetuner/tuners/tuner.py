@@ -90,14 +90,17 @@ class Tuner(BaseTuner):
                 "run_trial(); pass a function build(hp) or a HyperModel"
             )
         if keep_checkpoints not in ("best", "all"):
-            raise ValueError(f'keep_checkpoints: expected "best" or "all", got {keep_checkpoints!r}')
+            raise ValueError(
+                f'keep_checkpoints: expected "best" or "all", got {keep_checkpoints!r}; leave it out for "best"'
+            )
         if (
             isinstance(executions_per_trial, bool)
             or not isinstance(executions_per_trial, int)
             or executions_per_trial < 1
         ):
             raise ValueError(
-                f"executions_per_trial: expected a whole number of at least 1, got {executions_per_trial!r}"
+                f"executions_per_trial: expected a whole number of at least 1, got {executions_per_trial!r}; "
+                "leave it out for 1"
             )
         self.max_model_size = max_model_size
         self.optimizer = optimizer

@@ -147,7 +147,9 @@ def check(workers: int | str, gpus: float | None, cpus: int | None) -> None:
         ValueError: one is out of range.
     """
     if workers != "auto" and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
-        raise ValueError(f'workers: expected a number of processes from 1 on, or "auto", got {workers!r}')
+        raise ValueError(
+            f'workers: expected a number of processes from 1 on, or "auto", got {workers!r}; leave it out for "auto"'
+        )
     number = isinstance(gpus, int | float) and not isinstance(gpus, bool)
     if gpus is not None and not (number and 0 <= gpus < math.inf and (gpus <= 1 or gpus == int(gpus))):
         raise ValueError(

@@ -48,7 +48,8 @@ class HyperEfficientNet(HyperModel):
         known = augmentation_model is None or isinstance(augmentation_model, HyperModel)
         if not known and not isinstance(augmentation_model, keras_module().Model):
             raise ValueError(
-                f"augmentation_model: expected a HyperModel, a Keras model or None, got {augmentation_model!r}"
+                f"augmentation_model: expected a HyperModel, a Keras model or None, got {augmentation_model!r}; "
+                "pass HyperImageAugment(...), for example"
             )
         self.classes = checked_classes(classes, True, "")
         self.input_shape = checked_input(input_shape, input_tensor)

@@ -256,3 +256,20 @@ def same_reports(found: Any, expected: list[e.TrialReported]) -> bool:
         return report.number, report.attempt, report.execution, report.step, metrics, report.time
 
     return [plain(x) for x in found] == [plain(x) for x in expected]
+
+
+def live_side_by_side(first: Any, second: Any) -> None:
+    """The law of two empty studies of one database: neither sees the other, nor is touched when that is erased."""
+    opened = e.StudyOpened("s", {"name": "loss", "direction": "min"}, "random", {}, "cpp", 1, 0.0, "0.1")
+    for store, count in ((first, 2), (second, 3)):
+        store.append(opened)
+        for number in range(count):
+            store.append(e.TrialAsked(number, f"{number:04d}", {"x": 0.5}, Origin("random"), 1))
+            store.append(e.TrialReported(number, 0, 0, 0, {"loss": 1.0}))
+    assert [len(store.state().trials) for store in (first, second)] == [2, 3]
+    first.erase()
+    assert portrait(first.state()) == portrait(StudyState())
+    assert list(first.read()) == list(first.measurements()) == []
+    assert first.append(opened) == 1
+    assert portrait(second.state()) == portrait(fold(second.read()))
+    assert len(list(second.measurements())) == 3

@@ -11,17 +11,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contracts.store import portrait, texts
+from tests.contracts.store import live_side_by_side, portrait, texts
 
 from krigetuner.errors import StoreError
 from krigetuner.store import events as e
 from krigetuner.store import tables
 from krigetuner.store.database import DatabaseStore
-from krigetuner.store.replay import StudyState, fold
+from krigetuner.store.replay import fold
 from krigetuner.trial.history import Origin
 
 OPENED = e.StudyOpened("s", {"name": "loss", "direction": "min"}, "random", {}, "cpp", 1, 0.0, "0.1")
@@ -128,21 +129,8 @@ def test_a_study_of_another_name_is_answered_with_the_names_that_are_there(path:
 
 def test_several_studies_of_one_database_do_not_see_each_other(path: Path) -> None:
     url = f"sqlite:///{path}"
-    first, second = DatabaseStore(url, "first"), DatabaseStore(url, "second")
-    for store, count in ((first, 2), (second, 3)):
-        store.append(OPENED)
-        for number in range(count):
-            store.append(asked(number))
-            store.append(e.TrialReported(number, 0, 0, 0, {"loss": 1.0}))
-    assert [len(s.state().trials) for s in (first, second)] == [2, 3]
-    first.erase()
-    assert portrait(first.state()) == portrait(StudyState())
-    assert list(first.read()) == list(first.measurements()) == []
-    assert first.append(OPENED) == 1
-    assert portrait(second.state()) == portrait(fold(second.read()))
-    assert len(list(second.measurements())) == 3
-    for store in (first, second):
-        store.close()
+    with closing(DatabaseStore(url, "first")) as first, closing(DatabaseStore(url, "second")) as second:
+        live_side_by_side(first, second)
 
 
 def test_a_database_of_a_newer_version_is_refused(store: DatabaseStore, path: Path) -> None:

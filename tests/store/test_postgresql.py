@@ -10,11 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 import sqlalchemy as sa
-from tests.contracts.store import StoreContract, portrait, texts
+from tests.contracts.store import StoreContract, live_side_by_side, portrait, texts
 from tests.postgresql import Server
 
 from krigetuner.errors import KrigeTunerWarning, MissingDependency, StoreError, StudyLocked
@@ -62,21 +62,10 @@ class TestPostgresql(StoreContract):
 
 
 def test_studies_of_one_database_do_not_see_each_other(fresh: str) -> None:
-    first, second = DatabaseStore(fresh, "first"), DatabaseStore(fresh, "second")
-    for store, count in ((first, 2), (second, 3)):
-        store.append(OPENED)
-        for number in range(count):
-            store.append(asked(number))
-            store.append(e.TrialReported(number, 0, 0, 0, {"loss": 1.0}))
-    assert [len(s.state().trials) for s in (first, second)] == [2, 3]
-    first.erase()
-    assert list(first.read()) == list(first.measurements()) == []
-    assert first.append(OPENED) == 1
-    assert portrait(second.state()) == portrait(fold(second.read()))
-    with pytest.raises(StoreError, match=r"named .third., got none; check .*; the last that were made there"):
-        DatabaseStore(fresh, "third", read_only=True)
-    for store in (first, second):
-        store.close()
+    with closing(DatabaseStore(fresh, "first")) as first, closing(DatabaseStore(fresh, "second")) as second:
+        live_side_by_side(first, second)
+        with pytest.raises(StoreError, match=r"named .third., got none; check .*; the last that were made there"):
+            DatabaseStore(fresh, "third", read_only=True)
 
 
 def test_readers_see_whole_moments_while_one_writes(fresh: str) -> None:

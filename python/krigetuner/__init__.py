@@ -90,7 +90,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used."""
     if name == "__version__":
-        value: Any = importlib.import_module(f"{__name__}.tuners.project").version()
+        value: Any = importlib.import_module(f"{__name__}.run.version").version()
     elif name in _MODULES:
         value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     elif name in __all__:

@@ -21,6 +21,7 @@ from krigetuner.run.keras_tuner_export import export
 from krigetuner.run.keras_tuner_project import summary, take_over
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.progress import show
+from krigetuner.run.version import version
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.store.artifacts import DATABASE, MARK, directory_written_whole, written_whole
 from krigetuner.store.database import DatabaseStore
@@ -30,7 +31,6 @@ from krigetuner.store.project import open_store
 from krigetuner.store.protocol import Store
 from krigetuner.store.salvage import salvage
 from krigetuner.tuners import summaries
-from krigetuner.tuners.project import version
 from krigetuner.tuners.results_table import history_table, results_table
 from krigetuner.versions import show_versions
 

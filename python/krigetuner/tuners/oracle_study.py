@@ -12,6 +12,7 @@ from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.observed import Placement
 from krigetuner.run.progress import TO_GO_ON
+from krigetuner.run.version import version
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.store.connection import Durability
 from krigetuner.store.memory import MemoryStore
@@ -267,7 +268,7 @@ class OracleStudy(OracleInternals):
             backend=self._backend_name(),
             seed=None if known and not self.seed_given else self.seed,
             parameters=self._definitions.configs(),
-            version=project.version(),
+            version=version(),
         )
         self._opened, self._settled, self._recorded_space = ledger, False, None
         state = ledger.state
@@ -322,13 +323,14 @@ class OracleStudy(OracleInternals):
 
     def get_state(self) -> dict[str, Any]:
         """The state as plain data, in KerasTuner's layout; subclasses add theirs, and get it back after a resume."""
+        recorded = self._ledger.state
         return {
             "ongoing_trials": {tuner_id: trial.trial_id for tuner_id, trial in self.ongoing_trials.items()},
             "hyperparameters": self.hyperparameters.get_config(),
             "start_order": list(self.start_order),
             "end_order": list(self.end_order),
             "run_times": {trial_id: trial.attempt + 1 for trial_id, trial in self.trials.items() if trial.attempt >= 0},
-            "retry_queue": [self._trial_id(number) for number in self._ledger.state.waiting],
+            "retry_queue": [recorded.trials[number].trial_id for number in recorded.waiting],
             "seed": self.seed,
             "seed_state": self._seed_state,
             "tried_so_far": sorted(self._tried_so_far),
@@ -394,6 +396,3 @@ class OracleStudy(OracleInternals):
     def _runs(self, trial: Trial) -> bool:
         """Whether the trial has not ended yet."""
         return trial.number in self._ledger.state.running
-
-    def _trial_id(self, number: int) -> str:
-        return self._ledger.state.trials[number].trial_id

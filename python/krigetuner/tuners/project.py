@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from krigetuner.run.keras_tuner_project import summary, take_over
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.policy import Goal
 from krigetuner.run.progress import tell
+from krigetuner.run.version import version
 from krigetuner.store.artifacts import tell_of_lost_record
 from krigetuner.store.keras_tuner_files import is_project
 
@@ -64,14 +64,6 @@ def project_path(directory: str | Path | None, project_name: str | None) -> Path
         )
     parent, name = place(directory, project_name)
     return Path(parent) / name
-
-
-def version() -> str:
-    """This package's version; "unknown" in a source tree that is not installed."""
-    try:
-        return metadata.version("krigetuner")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def continue_keras_tuner(ledger: Ledger, root: Path, goal: Goal) -> None:

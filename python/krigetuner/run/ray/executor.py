@@ -24,7 +24,8 @@ from krigetuner.run.ray import cluster as ray_cluster
 from krigetuner.run.ray.arrivals import Arrivals
 from krigetuner.run.ray.cargo import Cargo, Depot
 from krigetuner.run.ray.slots import Event, Slots
-from krigetuner.run.ray.worker import Setup, installed_version
+from krigetuner.run.ray.worker import Setup
+from krigetuner.run.version import version
 
 Key = tuple[int, int]
 LOSSES = 2
@@ -185,7 +186,7 @@ class RayExecutor:
             self._mark = Path(logs, f".writing-{search}")
             self._mark.touch()
         mark = None if self._mark is None else str(self._mark)
-        return Setup(search, cpus, gpus, self.isolate, logs, self.files, mark, installed_version())
+        return Setup(search, cpus, gpus, self.isolate, logs, self.files, mark, version())
 
     def _open_arrivals(self, project: str | None) -> Arrivals | None:
         """What brings the trials' files here, when they are at a URL."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import threading
@@ -17,20 +16,13 @@ from krigetuner.run.messages import Job, Report
 from krigetuner.run.ray.cargo import Cargo, Stored
 from krigetuner.run.ray.cluster import loaded
 from krigetuner.run.ray.luggage import Luggage
+from krigetuner.run.version import version
 
 GLANCE = 0.5
 """Seconds after which somebody who waits for reports lets others have their turn."""
 
 BREATH = 60.0
 """Seconds after which a question for reports is answered even when there are none."""
-
-
-def installed_version() -> str:
-    """The version of krigetuner that is installed here; "" for a source tree."""
-    try:
-        return importlib.metadata.version("krigetuner")
-    except importlib.metadata.PackageNotFoundError:
-        return ""
 
 
 @dataclass(frozen=True)
@@ -71,11 +63,10 @@ class TrialWorker:
         from krigetuner.run.local.processes import ProcessExecutor
         from krigetuner.run.ray.files import NodeFiles
 
-        here = installed_version()
-        if here != setup.version:
+        if version() != setup.version:
             raise RuntimeError(
-                f"krigetuner: expected version {setup.version or 'of a source tree'} on every node, as on the "
-                f"conductor's, got {here or 'a source tree'} on {platform.node()}"
+                f"krigetuner: expected version {setup.version} on every node, as on the conductor's, got {version()} "
+                f"on {platform.node()}; install the same one"
             )
         self._lock = threading.Lock()
         self._order: int | None = None

@@ -19,6 +19,8 @@ from krigetuner.space.recorder import HyperParameters
 from krigetuner.trial.objective import Objective
 from krigetuner.tuners.base_tuner import BaseTuner
 from krigetuner.tuners.builtin_oracles import BayesianOptimizationOracle, RandomSearchOracle
+from krigetuner.tuners.classes import RandomSearch
+from krigetuner.tuners.hypermodel import HyperModel
 from krigetuner.tuners.sklearn_tuner import SklearnTuner
 from krigetuner.tuners.trial import Trial
 
@@ -41,6 +43,22 @@ def test_one_worker_process_finds_what_this_process_finds(tmp_path: Path, opened
         opened.append(Branches(oracle, directory=tmp_path / str(workers)))
         opened[-1].search(verbose=0, workers=workers)
     assert story(opened[0]) == story(opened[1])
+
+
+def test_a_hypermodel_of_the_script_travels(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    class Square(HyperModel):  # travels by value, as a class of a script does
+        def build(self, hp: HyperParameters) -> float:
+            return hp.Float("x", -1.0, 1.0) ** 2
+
+    class Builds(RandomSearch):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            return self.hypermodel.build(trial.hyperparameters)
+
+    tuner = Builds(Square(), max_trials=2, directory=tmp_path, seed=0)
+    opened.append(tuner)
+    tuner.search(verbose=0, workers=1)
+    trials = tuner.oracle.trials.values()
+    assert [t.score for t in trials] == [t.hyperparameters.values["x"] ** 2 for t in trials]
 
 
 def test_a_trial_that_dies_or_hangs_fails_with_its_reason_and_the_search_goes_on(

@@ -57,6 +57,10 @@ class HyperModel:
         """What a call of `build` runs; AutoKeras' blocks override it to open a name scope."""
         return self._build(hp if getattr(self, "tunable", True) else hp.copy(), *args, **kwargs)
 
+    def _is_building(self) -> bool:
+        """Whether `build` runs; a method, since a wrapper of a script's own class takes the names it uses along."""
+        return id(self) in _BUILDING.get()
+
     def _build(self, hp: HyperParameters, *args: Any, **kwargs: Any) -> Any:
         """`build` itself."""
         if isinstance(hp, HyperParameters):
@@ -73,7 +77,7 @@ def _through_wrapper(build: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(build)
     def wrapped(self: HyperModel, hp: HyperParameters, *args: Any, **kwargs: Any) -> Any:
-        if id(self) in _BUILDING.get():
+        if self._is_building():
             return build(self, hp, *args, **kwargs)
         return self._build_wrapper(hp, *args, **kwargs)
 

@@ -271,7 +271,7 @@ class Link:
             if not told and not short and time.monotonic() - began > TELL_AFTER:
                 told = True
                 tell(f"Waiting for the chief at {self._role.address}, for {self._role.chief_timeout / 60:.0f} minutes")
-        if told:
+        if told and self.over is None:
             tell(f"The chief at {self._role.address} is there")
 
     def _give_up(self, short: bool) -> None:

@@ -16,10 +16,13 @@ from tests.ports import free_port
 
 import krigetuner as kt
 from krigetuner.errors import TrialTaken
+from krigetuner.run.network import link
 from krigetuner.run.network.role import Role
 from krigetuner.run.network.wire import Server
 from krigetuner.run.progress import Progress, Shown
 from krigetuner.space.asks import BUILD
+from krigetuner.tuners.network import chief
+from krigetuner.tuners.network.assignment import Ending
 from krigetuner.tuners.network.chief import Service, serve
 from krigetuner.tuners.network.remote_oracle import follow_chief
 
@@ -250,6 +253,36 @@ def test_a_chief_without_a_token_warns_where_others_can_reach_it(tmp_path: Path)
             serve(oracle, role, Progress("silent", Shown("loss")), tmp_path)
         with pytest.raises(RuntimeError, match="expected an address of this machine"):  # and no warning
             serve(oracle, replace(role, token="secret"), Progress("silent", Shown("loss")), tmp_path)
+
+
+def test_a_chief_without_workers_says_where_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(chief, "LONELY", 0.0)
+    monkeypatch.setattr(Service, "until_over", lambda service, interrupts: Ending("done", "enough"))
+    role = Role("chief", "chief", "127.0.0.1", free_port())
+    assert serve(made(), role, Progress("silent", Shown("loss")), tmp_path) == "enough"
+    assert f"Waiting for workers at {role.address}" in capsys.readouterr().err
+
+
+def test_a_chief_with_a_worker_waits_for_none(pair: Pair) -> None:
+    assert not pair.service.attended(0.0)
+    until_connected(pair.workers[0])
+    assert pair.service.attended(0.0)
+
+
+def test_a_worker_that_hears_of_the_end_does_not_say_that_the_chief_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(link, "TELL_AFTER", 0.0)
+    monkeypatch.setattr(link, "tell", said.append)
+    word = {"kind": "done", "reason": "all trials have been run", "run": "1"}
+    late = link.Link(Role("worker", "w0", "127.0.0.1", free_port()), dict, "", lambda waited: word if said else None)
+    late.await_news()
+    late.close()
+    assert late.over == word
+    assert [line.split(" at ")[0] for line in said] == ["Waiting for the chief"]
 
 
 def test_a_worker_never_opens_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,10 +22,10 @@ from krigetuner.run.interrupts import Interrupts
 from krigetuner.run.network import last_word
 from krigetuner.run.network.attendance import Attendance, Occupied, Worker
 from krigetuner.run.network.link import PROTOCOL, WAIT_SECONDS
-from krigetuner.run.network.role import TOKEN, Role
+from krigetuner.run.network.role import ID, TOKEN, Role
 from krigetuner.run.network.wire import THREADS, Message, Server
 from krigetuner.run.opening import objective_config
-from krigetuner.run.progress import Progress, tell_interrupted
+from krigetuner.run.progress import Progress, tell, tell_interrupted
 from krigetuner.tuners.network import requests
 from krigetuner.tuners.network.assignment import Assignment, Ending
 from krigetuner.tuners.network.wire_forms import event_data
@@ -37,6 +37,9 @@ BATCH = 1000
 
 HURRY = 2.0
 """Seconds that a chief which was interrupted takes to tell its workers."""
+
+LONELY = 30.0
+"""Seconds without any worker after which a chief says where it waits for them."""
 
 MOST = THREADS // 2
 """How many workers there may be: the threads that are left answer them."""
@@ -212,6 +215,7 @@ class Service:
             self._note_events()
         known = ("session", "tuner_id", "host", "pid", "reports", "shares")
         worker = self._workers.arrive(Worker(**{name: request[name] for name in known}))
+        self._changed.notify_all()
         if self.work.over is None:
             self.work.take_up(worker, request["holding"])
             self._note_events()
@@ -226,6 +230,11 @@ class Service:
             self._changed.notify_all()
 
     # --- the chief's own thread ------------------------------------------------------------------------------------
+
+    def attended(self, seconds: float) -> bool:
+        """Waits for the first worker; whether it has come in that time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._workers) > 0 or self.work.over is not None, seconds)
 
     def until_over(self, interrupts: Interrupts) -> Ending:
         """Waits for the end, and looks after workers that are lost meanwhile."""
@@ -288,6 +297,8 @@ def serve(oracle: Oracle, role: Role, progress: Progress, project: Path) -> str:
     progress.open()
     with Interrupts() as interrupts:
         try:
+            if not service.attended(LONELY):
+                tell(f"Waiting for workers at {role.address}: the same script, each with a {ID} without 'chief' in it")
             ending = service.until_over(interrupts)
             last_word.leave(project, service.told())
             reason = type(ending.error).__name__ if ending.error else ending.reason

@@ -141,7 +141,7 @@ def test_overwriting_in_a_shared_database_removes_one_study(tmp_path: Path) -> N
 def test_a_study_that_is_being_conducted_is_not_overwritten(tmp_path: Path) -> None:
     recorded(tmp_path)
     process = conductor(tmp_path / "study.sqlite")
-    with pytest.raises(StudyLocked, match=f"held by process {process.pid} .*; end that process"):
+    with pytest.raises(StudyLocked, match=f"held by process {process.pid} .*; end that process.*`krigetuner show`"):
         open_store(tmp_path, overwrite=True)
     finish(process)
     assert (tmp_path / "trial_0000").exists()

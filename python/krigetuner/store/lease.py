@@ -61,7 +61,7 @@ class Lease:
         raise StudyLocked(
             f"{where}: expected a study that nobody else conducts, got one held by process {self.pid} on host "
             f"{self.host!r}; end that process, or wait if it has died already (its lease runs out in "
-            f"{expires_in:.0f} seconds), or use another project_name"
+            f"{expires_in:.0f} seconds), or use another project_name; `krigetuner show` looks at it meanwhile"
         )
 
     def from_the_future(self, expires_in: float) -> bool:

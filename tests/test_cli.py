@@ -234,6 +234,12 @@ def test_a_directory_that_is_none(tmp_path: Path, capsys: Any, command: list[str
     assert not (tmp_path / "absent").exists()
 
 
+def test_the_study_file_instead_of_its_directory(tmp_path: Path, capsys: Any) -> None:
+    project = searched(tmp_path)
+    assert main(["show", str(project / "study.sqlite")]) == 1
+    assert "expected a project's directory, got a file; give the directory that holds it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [[], ["shwo"], ["export", "p"], ["export", "p", "--format", "xml"], ["show"]])
 def test_a_command_that_is_none(arguments: list[str], capsys: Any) -> None:
     with pytest.raises(SystemExit) as error:

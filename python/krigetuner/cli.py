@@ -260,5 +260,7 @@ def _check_directory(directory: Path) -> None:
             "DIR: expected a project's directory, got the URL of a database; give that as --storage URL and the "
             "project's name as DIR, or copy the study to a directory: krigetuner copy URL DIR --study NAME"
         )
+    if directory.is_file():
+        raise StoreError(f"{directory}: expected a project's directory, got a file; give the directory that holds it")
     if not directory.is_dir():
         raise StoreError(f"{directory}: expected a project's directory, got none; check the path")

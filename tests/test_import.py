@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import requires
 
 HEAVY = (
     "tensorflow", "keras", "jax", "torch", "sklearn", "scipy.optimize", "scipy.linalg", "scipy.special", "scipy.stats",
@@ -19,6 +21,11 @@ def test_import_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
     assert done.stderr == ""
+
+
+def test_the_extra_tensorflow_keeps_a_tensorflow_for_gpus() -> None:
+    wanted = [r for r in requires("krigetuner") or () if 'extra == "tensorflow"' in r.replace("'", '"')]
+    assert {re.split(r"[^\w-]", r)[0] for r in wanted} == {"krigetuner", "tensorflow"}  # not tensorflow-cpu
 
 
 def test_import_reads_no_environment_variable_and_no_backend() -> None:

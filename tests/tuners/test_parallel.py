@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,28 @@ def test_a_hypermodel_of_the_script_travels(tmp_path: Path, opened: list[BaseTun
     tuner.search(verbose=0, workers=1)
     trials = tuner.oracle.trials.values()
     assert [t.score for t in trials] == [t.hyperparameters.values["x"] ** 2 for t in trials]
+
+
+def test_the_searching_process_leaves_the_gpus_to_the_workers(
+    tmp_path: Path, opened: list[BaseTuner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensorflow, jax = names = "TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE"
+    seen = []
+
+    def build(hp: HyperParameters) -> float:
+        seen.append([os.environ.get(name) for name in names])
+        return hp.Float("x", -1.0, 1.0)
+
+    class Builds(RandomSearch):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            return self.hypermodel.build(trial.hyperparameters)
+
+    monkeypatch.delenv(tensorflow, raising=False)
+    monkeypatch.setenv(jax, "a say of the user's own")
+    opened.append(Builds(build, max_trials=1, directory=tmp_path))
+    assert seen == [["true", "a say of the user's own"]]  # when the space is found, before anything is known of workers
+    opened[0].search(verbose=0)
+    assert seen[1:] == [[None, "a say of the user's own"]]
 
 
 def test_a_trial_that_dies_or_hangs_fails_with_its_reason_and_the_search_goes_on(

@@ -13,6 +13,7 @@ import numpy as np
 
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.run.executor import Executor
+from krigetuner.run.local.resources import leaving_gpus
 from krigetuner.run.loop import Loop
 from krigetuner.run.network.role import is_chief_oracle, present_role, tuner_id
 from krigetuner.run.progress import Progress, Shown, mode_for, show, tell_interrupted
@@ -108,7 +109,8 @@ class BaseTuner:
     def _populate_initial_space(self) -> None:
         """Finds the search space by building; overridden by tuners that know it only when they see the data."""
         if self.hypermodel is not None:
-            discover(self.hypermodel, self.oracle)
+            with leaving_gpus():  # trials in other processes need them
+                discover(self.hypermodel, self.oracle)
             self.oracle._definitions.whole = self._asks_only_in_build()
 
     def _asks_only_in_build(self) -> bool:

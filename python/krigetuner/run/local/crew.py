@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from krigetuner.run.local.resources import GPUS, Share, room_for_another
+from krigetuner.run.local.resources import GPUS, SHARED_GPU, Share, room_for_another
 from krigetuner.run.local.worker import Task, Worker, start
 from krigetuner.run.messages import Report
 
@@ -23,9 +23,6 @@ FAREWELL = 15.0
 
 PULSE = 0.25
 """Seconds between two looks at the processes, where the system does not tell of their death."""
-
-SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-"""For processes that are started while another one uses the same GPU."""
 
 
 @dataclass(eq=False)

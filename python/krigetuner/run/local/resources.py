@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,6 +28,10 @@ THREADS = (
     "LOKY_MAX_CPU_COUNT",
 )
 """What libraries read when they are loaded; each means a number of threads."""
+
+
+SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""With these TensorFlow and JAX take memory of a GPU as they need it; without, all or most of it when they begin."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +223,18 @@ def _cores_of(count: int, each: int | None, machine: Machine) -> list[tuple[int,
         return [cores[slot * each : (slot + 1) * each] for slot in range(count)]
     bounds = [slot * len(cores) // count for slot in range(count + 1)]
     return [cores[low:high] for low, high in itertools.pairwise(bounds)]
+
+
+@contextlib.contextmanager
+def leaving_gpus() -> Iterator[None]:
+    """Has a framework that begins to use GPUs meanwhile leave their memory to others, unless the user has a say."""
+    added = {name: value for name, value in SHARED_GPU.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def room_for_another() -> bool:

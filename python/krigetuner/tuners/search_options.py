@@ -143,7 +143,7 @@ class SearchOptions:
 
         resources: Mapping[str, float] = {
             "CPU": 1 if self.cpus_per_trial is None else self.cpus_per_trial,
-            **({"GPU": self.gpus_per_trial} if self.gpus_per_trial else {}),
+            **({} if self.gpus_per_trial is None else {"GPU": self.gpus_per_trial}),
         }
         workers = None if self.workers in (None, "auto") else int(self.workers)
         return RayExecutor(workers, resources, isolate=self.isolate_trials, logs=project)

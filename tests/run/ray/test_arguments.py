@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import krigetuner as kt
-from krigetuner.errors import MissingDependency
+from krigetuner.errors import KrigeTunerWarning, MissingDependency
+from krigetuner.run.ray import cluster
 from krigetuner.run.ray.cluster import actor_options, checked_resources
 from krigetuner.run.ray.slot import PAUSE
 from krigetuner.run.ray.slots import Slots
 from krigetuner.run.ray.worker import Setup
+from krigetuner.tuners.search_options import SearchOptions
 
 
 @pytest.fixture
@@ -129,3 +133,20 @@ assert scores[0] == scores[1] and len(scores[0]) == 3, scores
 names = [p.name() for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
 assert not any("raylet" in name or "gcs_server" in name for name in names), names
 """
+
+
+@pytest.mark.usefixtures("_ray")
+def test_gpus_that_no_trial_asks_for_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def executor(gpus: float | None) -> Any:
+        return SearchOptions(executor="ray", gpus_per_trial=gpus).make_executor(tmp_path)
+
+    monkeypatch.setattr(cluster, "offers", lambda: "{CPU 8, GPU 2}")
+    monkeypatch.setattr(cluster, "room", lambda resources: 2)
+    with pytest.warns(KrigeTunerWarning, match=r"the cluster has GPUs, \{CPU 8, GPU 2\}.* give gpus_per_trial=1"):
+        executor(None)._mind_gpus()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for gpus in (0, 0.5, 1):
+            executor(gpus)._mind_gpus()
+        monkeypatch.setattr(cluster, "room", lambda resources: 0)
+        executor(None)._mind_gpus()

@@ -171,6 +171,7 @@ class RayExecutor:
                 self._slots = Slots(self._setup(logs), self.resources, self.num_workers, beside)
                 if started:
                     self._compare()
+                self._mind_gpus()
                 self._await_a_worker(self._slots)
             except BaseException:
                 self.close()
@@ -210,6 +211,16 @@ class RayExecutor:
             warnings.warn(
                 f"num_workers: expected at most {fitting}, since this machine has {ray_cluster.offers()} and a trial "
                 f"takes {self.resources}, got {self.num_workers}; only {fitting} run at a time",
+                KrigeTunerWarning,
+                stacklevel=6,
+            )
+
+    def _mind_gpus(self) -> None:
+        """Ray shows a worker no GPU that was not asked for, which is seldom meant where there are some."""
+        if "GPU" not in self.resources and ray_cluster.room({"GPU": 1}):
+            warnings.warn(
+                f"gpus_per_trial: expected a number, since the cluster has GPUs, {ray_cluster.offers()}, got none, so "
+                'that trials see none of them; give gpus_per_trial=1 (a RayExecutor: "GPU": 1), or 0',
                 KrigeTunerWarning,
                 stacklevel=6,
             )

@@ -63,6 +63,28 @@ def test_no_training_twice(kind: Any, build: Any, count: int, tmp_path: Path, op
     assert "exhausted" in str(tuner.oracle.stop_reason)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_training_twice_where_trials_bring_up_the_whole_space(
+    kind: Any, tmp_path: Path, opened: list[BaseTuner]
+) -> None:
+    class Loops(Nets):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+            hp = trial.hyperparameters
+            model = tuple(hp.Int(f"units_{i}", 1, 2) for i in range(hp.Int("layers", 1, 2)))
+            self.trained = [*getattr(self, "trained", []), model]
+            return sum(model)
+
+    for seed in range(4):
+        options = {"max_epochs": 3} if kind is HyperbandOracle else {"max_trials": 20}
+        tuner = Loops(kind("loss", seed=seed, **options), directory=tmp_path / str(seed))
+        opened.append(tuner)
+        tuner.search(verbose=0)
+        records = tuner.oracle._ledger.state.trials.values()
+        first = [t for t, r in zip(tuner.trained, records, strict=True) if not r.origin.rung]
+        assert len(first) == len(set(first))
+        assert kind is HyperbandOracle or len(first) == 2 + 4
+
+
 @pytest.mark.parametrize("kind", KINDS[:2])
 def test_a_resumed_search_knows_it_too(kind: Any, tmp_path: Path) -> None:
     whole = made(kind, net, tmp_path / "whole")

@@ -177,7 +177,7 @@ class OracleStudy(OracleInternals):
         if not self._settled:
             defined = sorted(set(self._definitions.settle()))
             self._settled = True
-            if list(self._ledger.state.saved.get(SPACE, {}).get("initial", [])) != defined:
+            if self._ledger.state.initial != defined:  # none at all is something to know too
                 self._ledger.save_state(SPACE, {"initial": defined})
         self._record_space()
 

@@ -46,6 +46,13 @@ def test_a_rare_branch_is_found_at_the_end() -> None:
     assert len(seen) == len({space.key(v) for v in seen}) == space.size == 101
 
 
+def test_integers_on_a_logarithmic_scale_are_all_visited() -> None:
+    hp = HyperParameters()
+    hp.Int("n", 1, 60, sampling="log")
+    seen = Conversation(lambda: RandomSearch(0), Space(hp.space)).run([0.0], 100)
+    assert sorted(v["n"] for v in seen) == list(range(1, 61))
+
+
 def test_a_space_too_large_to_list_ends_when_no_draw_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("krigetuner.search.random_search.LISTED", 2)
     talk = Conversation(lambda: RandomSearch(1), space_of_18())

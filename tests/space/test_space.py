@@ -324,3 +324,13 @@ def test_a_continuum_is_enumerated_by_its_default_and_ten_quantiles_in_order() -
 def test_a_wide_range_is_walked_without_being_listed() -> None:
     walk = Space([Int("n", 0, 10**12, default=5)]).enumerate()
     assert [v["n"] for v in itertools.islice(walk, 7)] == [5, 0, 1, 2, 3, 4, 6]
+
+
+@pytest.mark.parametrize("sampling", ["log", "reverse_log"])
+def test_everything_has_the_integers_between_the_quantiles(sampling: str) -> None:
+    space = Space([Boolean("z"), Int("n", 1, 60, sampling=sampling, default=7)])
+    listed = [(v["z"], v["n"]) for v in space.enumerate(everything=True)]
+    numbers = [7, *range(1, 7), *range(8, 61)]
+    assert listed == [(z, n) for z in (False, True) for n in numbers]
+    assert len(listed) == space.size
+    assert len(list(space.enumerate())) < 30

@@ -183,7 +183,7 @@ class BayesianSearch:
         rows = space.sample(rng.random((512, space.dimensions)))
         row = first_untried(space, rows, rng.random(len(rows)), seen.taken)
         if row is None and space.size is not None:
-            for values in space.enumerate():
+            for values in space.enumerate(everything=True):
                 row = space.encode(values)
                 if space.row_keys(row[None])[0] not in seen.taken:
                     return row

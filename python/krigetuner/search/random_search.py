@@ -74,5 +74,5 @@ class RandomSearch:
 
     def _list(self, space: Space) -> dict[str, dict[str, Value]]:
         if self._listed is None or self._listed[0] is not space:
-            self._listed = (space, {space.key(values): values for values in space.enumerate()})
+            self._listed = (space, {space.key(values): values for values in space.enumerate(everything=True)})
         return self._listed[1]

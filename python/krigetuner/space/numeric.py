@@ -251,6 +251,11 @@ class Int(Numerical):
             return range(self.min_value, self.max_value + 1, int(self.step or 1))
         return self._all
 
+    @property
+    def listed(self) -> Sequence[int]:
+        """Without a step every integer, on any scale."""
+        return self.values if self.step is not None else range(self.min_value, self.max_value + 1)
+
     def prob_to_value(self, prob: float) -> int:
         """Without steps, integers share [0, 1) as the reals from min_value to max_value + 1 do."""
         if self.grid is not None:

@@ -10,8 +10,11 @@ from krigetuner.space.conditions import Value
 from krigetuner.space.parameter import HyperParameter
 
 
-def following(parameter: HyperParameter, value: Any) -> Any | None:
+def following(parameter: HyperParameter, value: Any, everything: bool = False) -> Any | None:
     """The value that a grid visits after `value`: the default comes first, the others follow in the order of `.values`.
+
+    Args:
+        everything: whether values count that a grid passes over: integers between quantiles.
 
     Returns:
         None after the last one.
@@ -20,7 +23,7 @@ def following(parameter: HyperParameter, value: Any) -> Any | None:
         ValueError: a grid never visits `value`.
     """
     default = parameter.default
-    visited = parameter.values
+    visited = parameter.listed if everything else parameter.values
     if value == default:
         position = 0
     else:
@@ -34,7 +37,9 @@ def following(parameter: HyperParameter, value: Any) -> Any | None:
         return None
 
 
-def successor(parameters: Sequence[HyperParameter], values: Mapping[str, Any]) -> dict[str, Value] | None:
+def successor(
+    parameters: Sequence[HyperParameter], values: Mapping[str, Any], everything: bool = False
+) -> dict[str, Value] | None:
     """The configuration after `values`; see `Space.successor`. Parameters come parents first."""
     active: list[HyperParameter] = []
     seen: dict[str, Any] = {}
@@ -43,7 +48,7 @@ def successor(parameters: Sequence[HyperParameter], values: Mapping[str, Any]) -
             seen[p.name] = values.get(p.name, p.default)
             active.append(p)
     for place in range(len(active) - 1, -1, -1):
-        bumped = following(active[place], seen[active[place].name])
+        bumped = following(active[place], seen[active[place].name], everything)
         if bumped is not None:
             kept = {p.name: seen[p.name] for p in active[:place]}
             kept[active[place].name] = bumped

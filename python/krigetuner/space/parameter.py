@@ -56,6 +56,11 @@ class HyperParameter:
         raise NotImplementedError
 
     @property
+    def listed(self) -> Sequence[Any]:
+        """With the default all values, in the order of `values`; of a continuum the same quantiles."""
+        return self.values
+
+    @property
     def count(self) -> int | None:
         """How many legal values there are; None for a continuum."""
         raise NotImplementedError

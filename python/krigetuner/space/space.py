@@ -221,16 +221,20 @@ class Space:
 
     # Grid order
 
-    def enumerate(self) -> Iterator[dict[str, Value]]:
+    def enumerate(self, everything: bool = False) -> Iterator[dict[str, Value]]:
         """Every configuration in KerasTuner's grid order; of a continuum, its default and ten quantiles.
 
         First the defaults; the parameter registered last varies fastest; of each, the default first and then the others
         in the order of `.values`; a conditional branch only where it is active.
+
+        Args:
+            everything: whether integers on a logarithmic scale without steps, of which a grid visits quantiles too, are
+                all taken: then a space of finite `size` has as many.
         """
         values: dict[str, Value] | None = self.defaults()
         while values is not None:
             yield dict(values)
-            values = self.successor(values)
+            values = order.successor(self._sorted, values, everything)
 
     def successor(self, values: Mapping[str, Any]) -> dict[str, Value] | None:
         """The configuration after this one in the order of `enumerate`; None after the last.

@@ -79,7 +79,7 @@ def legal(parameter: HyperParameter) -> list[Any]:
         (Int("a", 6, 13, step=3), [6, 9, 12]),
         (Int("a", 6, 8), [6, 7, 8]),
         (Int("a", 2, 32, step=2, sampling="log"), [2, 4, 8, 16, 32]),
-        (Int("a", 1, 10, step=3, sampling="reverse_log"), [10, 8, 2]),
+        (Int("a", 1, 9, step=3, sampling="reverse_log"), [9, 7, 1]),
         (Int("a", 1, 10**18, step=10, sampling="log"), [10**k for k in range(19)]),
         (Choice("a", ["x", "y"]), ["x", "y"]),
         (Boolean("a"), [True, False]),
@@ -232,6 +232,8 @@ def test_a_default_beside_the_steps_is_legal_and_not_sampled() -> None:
         5.0,
         0.001,
     ]
+    assert list(Int("a", 1, 10, step=3, sampling="reverse_log").values) == [10, 8, 2]
+    assert legal(Int("a", 1, 10, step=3, sampling="reverse_log")) == [10, 8, 2, 1], "its default is min_value"
     assert legal(Float("a", 0, 1, step=0.3, default=1)) == [0.0, 0.3, 0.6, 0.9, 1.0]
     assert legal(Float("a", 0, 0.3, step=0.1, default=0.1 + 0.2)) == [0.0, 0.1, 0.2, 0.3]
 

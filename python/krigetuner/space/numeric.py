@@ -35,8 +35,6 @@ class Numerical(HyperParameter):
     step: float | None
     sampling: Sampling
     integer: bool
-    _number: float | None
-    """The default that was given."""
 
     def _set_range(self, low: float, high: float, step: float | None, sampling: str | None, default: Any) -> None:
         self.min_value, self.max_value, self.step = low, high, step
@@ -63,7 +61,7 @@ class Numerical(HyperParameter):
             )
         if problem := indistinct(low, high, step, self.sampling, self.integer):
             raise ValueError(f"{where}min_value, max_value, step: expected {problem}")
-        self._number = self._default = self._checked_default(default, where)
+        self._default = self._checked_default(default, where)
 
     def _checked_default(self, default: Any, where: str) -> float | None:
         if default is None:
@@ -91,15 +89,19 @@ class Numerical(HyperParameter):
 
     @cached_property
     def _extra(self) -> int | None:
-        """Index of a default that is none of the stepped numbers; it is legal too, and takes a place among them."""
-        if self.grid is None or self._number is None:
+        """Index of a default that is none of the stepped numbers; it is legal too, and takes a place among them.
+
+        That is one that was given, or `min_value` where the steps of reverse_log, which begin at `max_value`, miss it.
+        """
+        if self.grid is None:
             return None
-        index = self.grid.index(self._number)
+        default: float = self.default
+        index = self.grid.index(default)
         nearest = self.grid.value(index)
-        if self._means(nearest, self._number):
+        if self._means(nearest, default):
             return None
         descending = self.sampling == "reverse_log"
-        return index + ((self._number > nearest) != descending)
+        return index + ((default > nearest) != descending)
 
     @cached_property
     def _canonical(self) -> dict[Any, Any]:
@@ -112,7 +114,7 @@ class Numerical(HyperParameter):
         if self._extra is None:
             return self.grid.value(index)
         if index == self._extra:
-            return self._default
+            return self.default
         return self.grid.value(index - (index > self._extra))
 
     def index_of(self, value: Any) -> int:

@@ -239,6 +239,24 @@ def test_reload_finds_the_trials_again(tmp_path: Path) -> None:
     assert len(in_memory.trials) == 3
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_reload_takes_what_trials_brought_up_for_nothing_that_code_defines_before_them(
+    when: str, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for trials in (3, 6, 9):
+            oracle = opened(tmp_path, max_trials=trials, hyperparameters=None)
+            for reloaded in (when == "before", when == "after"):
+                if reloaded and trials < 9:
+                    oracle.reload()
+                while (trial := oracle.create_trial("t")).status == "RUNNING":
+                    finish(oracle, trial, trial.hyperparameters.Float("x", 0.0, 1.0))
+            assert len(oracle.trials) == trials, oracle.stop_reason
+            assert [p.name for p in oracle.get_space().space] == ["x"]
+            oracle.close()
+
+
 class Counting(Oracle):
     """Keeps a count of its own."""
 

@@ -55,6 +55,7 @@ class SearchSpace:
         self.tune_new_entries = tune_new_entries
         self._stored: dict[Any, HyperParameter] = {}
         self._earlier: tuple[str, ...] = ()
+        self._defined: set[Any] | None = None  # by code before the first trial of this run; trials bring up more
         self._initial: frozenset[str] = frozenset()
         self._reports: list[str] = []
         self._space = Space(())
@@ -173,7 +174,7 @@ class SearchSpace:
         missing = []
         for parameter in stored:
             known = given.get(parameter.identity)
-            if known is None:
+            if known is None or parameter.identity in self._stored:
                 missing.append(parameter)
             elif known.definition() != parameter.definition():
                 self._reports.append(f"{known.name} was {parameter!r}, is now {known!r}")
@@ -192,7 +193,9 @@ class SearchSpace:
         Raises:
             StudyMismatch: the earlier run of this study searched other hyperparameters altogether.
         """
-        defined = [p.name for p in self.recorder.space if p.identity not in self._stored]
+        if self._defined is None:
+            self._defined = {p.identity for p in self.recorder.space if p.identity not in self._stored}
+        defined = [p.name for p in self.recorder.space if p.identity in self._defined]
         if defined and self._earlier and not set(defined) & set(self._earlier):
             raise StudyMismatch(
                 f"search space: expected at least one of the hyperparameters of the search that is kept here "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,22 @@ def test_a_database_of_an_older_version_asked_for_all(tmp_path: Path) -> None:
     store.append(e.TrialFinished(2, (), {"loss": 1.0}, 0, 1.0, None, 1.0, None, ("x",)))
     assert store.state().trials[2].unasked == ("x",)
     store.close()
+
+
+def test_every_run_finds_the_same_before_the_first_trial(tmp_path: Path) -> None:
+    def layers(hp: Any) -> tuple[Any, ...]:
+        deep: Any = {"parent_name": "deep", "parent_values": [True]}
+        hp.Boolean("deep")
+        return (1, *(hp.Int(f"units_{i}", 1, 9, **deep) or 0 for i in range(hp.Int("layers", 1, 99, **deep) or 0)))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # on a resume, one of names that are gone
+        for trials in (2, 6):
+            tuner = made(RandomSearchOracle, layers, tmp_path, max_trials=trials)
+            if trials == 2:
+                assert [p.name for p in tuner.oracle.get_space().space] == ["deep", "layers", "units_0"]
+            tuner.search(verbose=0)
+            tuner.oracle.close()
 
 
 def test_copies_and_the_best_models_are_no_trials(tmp_path: Path, opened: list[BaseTuner]) -> None:

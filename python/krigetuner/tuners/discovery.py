@@ -48,9 +48,12 @@ def discover(hypermodel: Any, oracle: Any) -> None:
 
 
 def _opening(hp: HyperParameters, conditions: Sequence[Any]) -> HyperParameters:
-    """Values that fulfil the conditions of one scope."""
+    """Values that fulfil the conditions of one scope; all others are defaults, so that every run finds the same."""
     for condition in conditions:
         hp.values[condition.name] = condition.values[0]
+    for parameter in hp.space:
+        if hp.is_active(parameter):
+            hp.values.setdefault(parameter.name, parameter.default)
     hp.ensure_active_values()
     return hp
 

@@ -79,6 +79,24 @@ def test_trials_outside_a_narrowed_space_are_neither_counted_nor_the_best(tmp_pa
     assert len(wide.get_best_trials(99)) == 9
 
 
+@pytest.mark.filterwarnings("ignore::krigetuner.errors.KrigeTunerWarning")
+def test_an_interrupted_trial_waits_while_the_code_does_not_allow_its_values(tmp_path: Path) -> None:
+    first = opened(tmp_path, max_trials=3, hyperparameters=interval(0, 1))
+    for x in (0.1, 0.6):
+        first.enqueue({"x": x})
+    for trial in (first.create_trial("a"), first.create_trial("b")):
+        first.interrupt_trial(trial.trial_id, "stopped")
+    first.close()
+    narrow = opened(tmp_path, max_trials=3, hyperparameters=interval(0.5, 1))
+    ran = drive(narrow)
+    assert ran[0] == {"x": 0.6}
+    assert all(values["x"] >= 0.5 for values in ran)
+    assert (len(ran), narrow.trials["0"].status) == (3, "INTERRUPTED")
+    narrow.close()
+    wide = opened(tmp_path, max_trials=3, hyperparameters=interval(0, 1))
+    assert drive(wide) == [{"x": 0.1}]
+
+
 def test_values_that_the_present_definitions_brought_up_always_count(tmp_path: Path) -> None:
     class Careless(Oracle):
         def populate_space(self, trial_id: str) -> dict[str, Any]:

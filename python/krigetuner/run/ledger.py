@@ -323,9 +323,10 @@ class Ledger:
         self._record(e.TrialInterrupted(number, attempt, plain.text(reason), plain.now()))
         self._observed.touch(number)
 
-    def next_requeued(self) -> TrialRecord | None:
-        """The trial that is to be run again next, None when there is none; `started` takes it off the queue."""
-        return self.state.trials[self.state.waiting[-1]] if self.state.waiting else None
+    def next_requeued(self, space: Space) -> TrialRecord | None:
+        """The trial of the space that is to be run again next, None when there is none; `started` takes it away."""
+        outside = self.placement(space).outside
+        return next((self.state.trials[n] for n in reversed(self.state.waiting) if n not in outside), None)
 
     def enqueue(self, values: Mapping[str, Any]) -> None:
         """Records values to be tried before anything suggested, after those enqueued before."""

@@ -88,9 +88,10 @@ class AlgorithmOracle(Oracle):
         """Asks for what will be tried next, if that is for the algorithm to say; nothing is recorded of it."""
         state = self._ledger.state
         own = any(map(self._redefines, ("populate_space", "_populate_space", "create_trial")))
-        if own or not self._can_wait or state.waiting or state.enqueued or self.remaining_trials() == 0:
-            return False
         space, number = self._definitions.space(), len(state.trials)
+        earlier = self._ledger.next_requeued(space) is not None or state.enqueued
+        if own or not self._can_wait or earlier or self.remaining_trials() == 0:
+            return False
         if self._ahead is not None and self._ahead.space is space and self._ahead.number == number:
             return False
         began = time.perf_counter()

@@ -80,7 +80,7 @@ class Oracle(OracleStudy):
         reason = self._time_or_target()
         if reason:
             return self._no_trial(tuner_id, TrialStatus.STOPPED, reason)
-        waiting = self._ledger.next_requeued()
+        waiting = self._ledger.next_requeued(self._definitions.space())
         if waiting is not None:
             return self._start(waiting, tuner_id)
         if self.max_trials and self.remaining_trials() == 0:

@@ -14,6 +14,7 @@ from tests.run.ledger.study import RANDOM, complete, opened
 from krigetuner.errors import StoreError
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.messages import Execution
+from krigetuner.space.space import Space
 from krigetuner.store import events as e
 from krigetuner.store.database import DatabaseStore
 from krigetuner.store.memory import MemoryStore
@@ -31,9 +32,14 @@ def test_a_trials_life() -> None:
     ledger.reported(0, 0, {"val_loss": 2.0})
     ledger.failed(0, "invalid", "it broke", requeue=True)
     assert (record.status, record.failures, record.message) == ("INVALID", 1, "it broke")
-    assert ledger.next_requeued() is record
+    assert ledger.next_requeued(Space()) is record
     ledger.started(0, "tuner1")
-    assert (record.status, record.attempt, record.worker, ledger.next_requeued()) == ("RUNNING", 1, "tuner1", None)
+    assert (record.status, record.attempt, record.worker, ledger.next_requeued(Space())) == (
+        "RUNNING",
+        1,
+        "tuner1",
+        None,
+    )
     ledger.interrupted(0, "Ctrl-C")
     assert (record.status, record.failures) == ("INTERRUPTED", 1)
     ledger.started(0)
@@ -55,7 +61,7 @@ def test_what_was_stopped_last_runs_again_first() -> None:
     ledger.failed(0, "invalid", "b", requeue=True)
     ledger.interrupted(2, "c")
     order = []
-    while (record := ledger.next_requeued()) is not None:
+    while (record := ledger.next_requeued(Space())) is not None:
         order.append(ledger.started(record.number).number)
     assert order == [2, 0, 1]
 

@@ -152,7 +152,7 @@ def test_trials_that_ran_when_the_process_died_run_again_first(path: Path) -> No
     del ledger  # without closing, as a crash leaves it
     ledger = opened(DatabaseStore(path))
     order = []
-    while (record := ledger.next_requeued()) is not None:
+    while (record := ledger.next_requeued(Space())) is not None:
         order.append(ledger.started(record.number).values["x"])
     assert order == [0.0, 0.5, 0.75, 0.25]
     ledger.close()

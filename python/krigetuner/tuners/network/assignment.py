@@ -129,10 +129,10 @@ class Assignment:
 
     def _own(self, tuner_id: str) -> TrialRecord | None:
         """The trial that a worker of this name ran last, when it was interrupted and waits."""
-        state = self._oracle._ledger.state
+        state, outside = self._oracle._ledger.state, self._oracle._placement().outside
         for number in reversed(state.waiting):
             record = state.trials[number]
-            if record.worker == tuner_id and record.status == TrialStatus.INTERRUPTED:
+            if record.worker == tuner_id and record.status == TrialStatus.INTERRUPTED and number not in outside:
                 return record
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 
 from krigetuner.errors import KrigeTunerWarning
@@ -288,3 +289,17 @@ def test_old_private_names_work() -> None:
     assert hp._hps["unknown"] == []
     with pytest.raises(KeyError, match=r"unknown does not exist\. Known: f"):
         hp.get("unknown")
+
+
+@pytest.mark.parametrize(("value", "expected"), [(3, 3), (3.0, 3), (True, 1), (np.float64(4.0), 4)])
+def test_a_whole_number_from_before_is_an_integer_where_one_is_asked_for(value: Any, expected: int) -> None:
+    hp = HyperParameters()
+    hp.values = {"n": value}
+    assert (hp.Int("n", 0, 10), type(hp.get("n"))) == (expected, int)
+
+
+def test_a_fraction_from_before_is_no_integer() -> None:
+    hp = HyperParameters()
+    hp.values = {"n": 3.5}
+    with pytest.warns(KrigeTunerWarning, match=r"^n: expected a value of Int.*, got 3.5 from before"):
+        assert hp.Int("n", 0, 10, default=2) == 2

@@ -157,9 +157,13 @@ class Numerical(HyperParameter):
         width = (self.step or self.max_value - self.min_value) if self.sampling == "linear" else 0.0
         return bool(abs(legal - value) <= 1e-9 * max(abs(legal), width))
 
-    def admits(self, value: Any) -> bool:
-        """Whether it is a number in the range, on a step or not."""
-        return is_number(value) and bool(self.min_value <= value <= self.max_value)
+    def admitted(self, value: Any) -> Any | None:
+        """A number in the range, on a step or not; a whole one where integers are expected."""
+        if not is_number(value) or not self.min_value <= value <= self.max_value:
+            return None
+        if not self.integer:
+            return value
+        return int(value) if value == int(value) else None
 
     def _stepped_prob_to_value(self, grid: Grid, prob: float) -> Any:
         return grid.value(min(max(int(prob * grid.count), 0), grid.count - 1))

@@ -89,13 +89,12 @@ class HyperParameter:
         """
         raise NotImplementedError
 
-    def admits(self, value: Any) -> bool:
-        """Whether user code that expects this parameter can be given `value`; weaker than being legal."""
+    def admitted(self, value: Any) -> Any | None:
+        """What user code that expects this parameter can be given for `value`, legal or not; None for nothing."""
         try:
-            self.canonical(value)
+            return self.canonical(value)
         except ValueError:
-            return False
-        return True
+            return None
 
     def encode(self, value: Any) -> float:
         """Coordinate in [0, 1] of the legal value nearest to `value`."""

@@ -315,15 +315,15 @@ class HyperParameters:
         name = hyperparameter.name
         if overwrite or name not in self._values:
             self._values[name] = hyperparameter.default
-        elif not any(
-            p is not hyperparameter and self._active(p) for p in self._hps[name]
-        ) and not hyperparameter.admits(self._values[name]):
-            self._warn_once(
-                name,
-                f"{name}: expected a value of {hyperparameter!r}, got {self._values[name]!r} from before; "
-                "the default is taken",
-            )
-            self._values[name] = hyperparameter.default
+        elif not any(p is not hyperparameter and self._active(p) for p in self._hps[name]):
+            admitted = hyperparameter.admitted(self._values[name])
+            if admitted is None:
+                self._warn_once(
+                    name,
+                    f"{name}: expected a value of {hyperparameter!r}, got {self._values[name]!r} from before; "
+                    "the default is taken",
+                )
+            self._values[name] = hyperparameter.default if admitted is None else admitted
         return self._values[name]
 
     def _watch(self) -> None:

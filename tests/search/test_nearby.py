@@ -15,7 +15,7 @@ from krigetuner.gp.feasibility import boundary, feasibility
 from krigetuner.gp.model import LEARNED, Choice, choose
 from krigetuner.search.bayesian import CLIMB, BayesianSearch
 from krigetuner.search.encoded import Seen, Taken
-from krigetuner.search.nearby import nearby_row
+from krigetuner.search.nearby import WORTH, nearby_row
 from krigetuner.search.stagnation import Step
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
@@ -50,7 +50,7 @@ def trials(count: int = 40, close: int = 20) -> np.ndarray:
 
 
 def suggestion(
-    x: np.ndarray, losses: np.ndarray, fails: bool = False, floor: float = 0.0, d: int = D
+    x: np.ndarray, losses: np.ndarray, fails: bool = False, floor: float = 0.0, d: int = D, worth: float = WORTH
 ) -> np.ndarray | None:
     space, backend = cube(d), get_backend()
     seen = seen_of(space, x, losses)
@@ -60,7 +60,7 @@ def suggestion(
         failed = x[:, 0] < TARGET + 0.02
         feasible = feasibility(backend, x, failed, boundary(backend, x, failed, space.categorical))
     rng = np.random.default_rng(3)
-    found = nearby_row(backend, space, seen, choice, Acquisition(), floor, feasible, CLIMB, rng)
+    found = nearby_row(backend, space, seen, choice, Acquisition(), floor, feasible, CLIMB, worth, rng)
     return None if found is None else found[0]
 
 
@@ -117,6 +117,7 @@ def test_a_gain_that_does_not_count_is_worth_no_trial() -> None:
     losses = needle(x)
     rows = np.concatenate([x, TARGET + 1e-5 * np.random.default_rng(1).standard_normal((20, D))])
     assert suggestion(rows, needle(rows)) is None, "it is found to the fifth digit"
+    assert suggestion(rows, needle(rows), worth=0.0) is not None
     assert suggestion(x[:10], losses[:10]) is None, "too few"
 
 
@@ -129,9 +130,26 @@ def test_a_search_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     notes, tried = run()
     turns = [number for number, note in enumerate(notes) if note == "nearby"]
     assert turns
-    assert all(number % 4 == 0 for number in turns)
-    monkeypatch.setattr("krigetuner.search.stagnation.QUIET", 0.0)
+    assert all(number % 2 == 0 for number in turns)
+    for turned_off in "QUIET", "PRECISE":
+        monkeypatch.setattr(f"krigetuner.search.stagnation.{turned_off}", 0.0)
     without, plain = run()
     assert "nearby" not in without
     assert tried[: turns[0]] == plain[: turns[0]]
     assert tried[turns[0]] != plain[turns[0]]
+
+
+def test_a_narrow_valley_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run() -> tuple[float, list[int]]:
+        talk = Conversation(lambda: BayesianSearch(1), cube())
+        scale = np.array([1.0, 300.0, 90_000.0])
+        talk.run(lambda v: float(scale @ np.array([abs(float(v[f"x{i}"]) - TARGET) ** 2.2 for i in range(D)])), 70)
+        notes = [o.origin.note.get("model") for o in talk.observations]
+        return min(o.loss or 0.0 for o in talk.observations), [i for i, note in enumerate(notes) if note == "nearby"]
+
+    best, turns = run()
+    monkeypatch.setattr("krigetuner.search.stagnation.DESCENT", 1000)
+    without, fewer = run()
+    assert any(number % 4 == 2 for number in turns)
+    assert all(number % 4 == 0 for number in fewer)
+    assert best < 0.1 * without

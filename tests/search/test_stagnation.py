@@ -9,7 +9,18 @@ import pytest
 
 from krigetuner.backend.protocol import Array
 from krigetuner.search.bayesian import BayesianSearch
-from krigetuner.search.stagnation import GAIN, PATIENCE, PRECISE, QUIET, SETTLED, SHRINK, Step, next_step, stagnates
+from krigetuner.search.stagnation import (
+    DESCENT,
+    GAIN,
+    PATIENCE,
+    PRECISE,
+    QUIET,
+    SETTLED,
+    SHRINK,
+    Step,
+    next_step,
+    stagnates,
+)
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Observation, Origin
@@ -66,6 +77,16 @@ def test_one_in_four_is_from_near_the_best_trial_where_numbers_tell() -> None:
     gained = np.append(losses, 0.0)
     others = [loud, steps(gained, noise=0.0), steps(losses, True, noise=0.0), steps(losses, noise=0.0, running=1)]
     assert not any(step.nearby for found in others for step in found)
+
+
+def test_while_the_best_goes_down_in_any_digit_every_second_one_is_from_near_it() -> None:
+    falling = np.append(0.5 - 1e-9 * np.arange(DESCENT), 1.0)
+    keen, turn = Step(nearby=True, keen=True), Step(parabola=True, shrunk=True, eager=True)
+    assert steps(falling, noise=0.9 * PRECISE) == [keen, turn] * 2
+    for losses, noise in (falling, PRECISE), (np.append(falling, np.ones(DESCENT)), 0.0), (falling[-DESCENT:], 0.0):
+        assert [step.nearby for step in steps(losses, noise=noise)] == [True, False, False, False]
+        assert not any(step.keen for step in steps(losses, noise=noise))
+    assert not any(step.nearby for step in steps(falling, True, noise=0.0) + steps(falling, noise=0.0, running=1))
 
 
 def note_of(

@@ -30,7 +30,7 @@ from krigetuner.gp.parabola import lowest_rows
 from krigetuner.gp.transforms import Kind
 from krigetuner.search.branches import Branches
 from krigetuner.search.encoded import EncodedHistory, Seen
-from krigetuner.search.nearby import nearby_row
+from krigetuner.search.nearby import WORTH, nearby_row
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
 from krigetuner.search.seen import no_other, nothing_left
@@ -152,7 +152,8 @@ class BayesianSearch:
                 return row, {"model": "parabola"}
         if step.nearby:
             backend, rng = self._backend or get_backend(), generator(self.seed, number, "nearby")
-            near = nearby_row(backend, space, seen, choice, self.acquisition, self._floor, feasible, CLIMB, rng)
+            worth = 0.0 if step.keen else WORTH
+            near = nearby_row(backend, space, seen, choice, self.acquisition, self._floor, feasible, CLIMB, worth, rng)
             if near is not None:
                 return near[0], self._noted({"model": "nearby"}, near[1])
         model, note = self._model(seen, choice.shrunk(SHRINK) if step.shrunk else choice)

@@ -16,7 +16,7 @@ from krigetuner.search.encoded import Seen
 from krigetuner.space.space import Space
 
 WORTH = 1e-4
-"""Least improvement that must be expected, in standard deviations of all transformed losses: less is worth no trial."""
+"""An improvement worth a trial, in standard deviations of all transformed losses."""
 OUTSIDE = 1e6
 """What is taken from the log acquisition outside the region."""
 
@@ -30,6 +30,7 @@ def nearby_row(
     floor: float,
     feasible: Feasibility | None,
     effort: Effort,
+    worth: float,
     rng: np.random.Generator,
 ) -> tuple[Array, float] | None:
     """The untried row (d,) near the best one with the largest log expected improvement, and the jitter of its model.
@@ -39,6 +40,7 @@ def nearby_row(
         choice: of the model of all of them; says which are near, and what a gain is worth.
         floor: least noise variance that is assumed, in that of the transformed losses.
         feasible: where trainings complete.
+        worth: least improvement that must be expected, in standard deviations of all transformed losses.
 
     Returns:
         None where too few trials are near, or too little is to be gained.
@@ -65,4 +67,4 @@ def nearby_row(
     if row is None:
         return None
     gain = math.exp(min(float(score(row[None])[0]), 0.0))
-    return (row, model.jitter) if gain * choice.unit >= WORTH * model.unit else None
+    return (row, model.jitter) if gain * choice.unit >= worth * model.unit else None

@@ -16,6 +16,8 @@ SETTLED = 20
 """Trials from which on categories may have been given up too early."""
 PRECISE, QUIET = 5e-5, 0.03
 """Learned noise variances below which losses tell the digits of numbers, and tell what is near the best one."""
+DESCENT = 10
+"""A descent goes on while one of so many trials was the best so far, in any digit."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Step:
         elsewhere: among the rows whose categories are not all those of the best row.
         bold: for an improvement of more than GAIN.
         nearby: from a model of the trials near the best one, if that expects a gain that counts.
+        keen: any gain counts for that model.
     """
 
     parabola: bool = False
@@ -37,6 +40,7 @@ class Step:
     elsewhere: bool = False
     bold: bool = False
     nearby: bool = False
+    keen: bool = False
 
 
 def next_step(number: int, losses: Array, unit: float, running: int, categories: bool, noise: float) -> Step:
@@ -50,7 +54,8 @@ def next_step(number: int, losses: Array, unit: float, running: int, categories:
 
     In spaces of numbers, one trial at a time: every fourth trial comes from a model of what is near the best one, while
     nothing gets better and there is little noise. Where losses are precise a parabola comes first at all of its turns,
-    and after each trial that is the best so far.
+    and after each trial that is the best so far; and while the best loss goes down, in whatever digit, every second
+    trial comes from that model, so that a narrow valley is followed to its end and then left.
 
     Args:
         number: of the trial.
@@ -67,13 +72,15 @@ def next_step(number: int, losses: Array, unit: float, running: int, categories:
     turn = odd if precise else number % 4 == 1
     gained = len(losses) > 1 and bool(losses[-1] < losses[:-1].min())
     parabola = (stuck and turn) or (precise and gained)
+    keen = stuck and precise and descends(losses) and not odd
     return Step(
         parabola=parabola,
         eager=parabola and precise,
         shrunk=odd and (stuck or others_run(running)),
         elsewhere=settled and number % 4 == 3,
         bold=settled and not odd,
-        nearby=stuck and numbers and noise < QUIET and number % 4 == 0,
+        nearby=keen or (stuck and numbers and noise < QUIET and number % 4 == 0),
+        keen=keen,
     )
 
 
@@ -83,6 +90,11 @@ def stagnates(losses: Array, unit: float) -> bool:
         return False
     before, best = float(losses[:-PATIENCE].min()), float(losses.min())
     return before <= best or not (before - best) * unit > GAIN
+
+
+def descends(losses: Array) -> bool:
+    """Whether one of the last trials is the best of the losses (n,), by however little."""
+    return len(losses) > DESCENT and bool(losses[-DESCENT:].min() < losses[:-DESCENT].min())
 
 
 def others_run(running: int) -> bool:

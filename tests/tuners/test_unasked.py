@@ -258,6 +258,17 @@ def test_every_run_finds_the_same_before_the_first_trial(tmp_path: Path) -> None
             tuner.oracle.close()
 
 
+def test_a_scope_is_opened_with_all_that_its_parents_need(tmp_path: Path, opened: list[BaseTuner]) -> None:
+    def build(hp: Any) -> tuple[Any, ...]:
+        inner: Any = {"parent_name": "kind", "parent_values": ["b"]}
+        hp.Boolean("on")
+        hp.Choice("kind", ["a", "b"], parent_name="on", parent_values=[True])
+        return (1, *(hp.Float(f"rate_{i}", 0.0, 1.0, **inner) for i in range(hp.Int("count", 1, 3, **inner) or 0)))
+
+    opened.append(made(RandomSearchOracle, build, tmp_path))
+    assert [p.name for p in opened[0].oracle.get_space().space] == ["on", "kind", "count", "rate_0"]
+
+
 def test_copies_and_the_best_models_are_no_trials(tmp_path: Path, opened: list[BaseTuner]) -> None:
     tuner = made(BayesianOptimizationOracle, net, tmp_path, max_trials=3)
     opened.append(tuner)

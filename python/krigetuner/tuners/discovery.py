@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from krigetuner.errors import KrigeTunerWarning
+from krigetuner.space.conditions import Parent
 from krigetuner.space.recorder import HyperParameters
 
 MOST_BUILDS = 1000
@@ -49,8 +50,11 @@ def discover(hypermodel: Any, oracle: Any) -> None:
 
 def _opening(hp: HyperParameters, conditions: Sequence[Any]) -> HyperParameters:
     """Values that fulfil the conditions of one scope; all others are defaults, so that every run finds the same."""
-    for condition in conditions:
-        hp.values[condition.name] = condition.values[0]
+    wanted = {condition.name: condition for condition in conditions}
+    for parameter in reversed(hp.space):  # parents come first, and `parent_name` names the nearest one only
+        if parameter.name in wanted:
+            wanted = {c.name: c for c in parameter.conditions if isinstance(c, Parent)} | wanted
+    hp.values.update((name, condition.values[0]) for name, condition in wanted.items())
     for parameter in hp.space:
         if hp.is_active(parameter):
             hp.values.setdefault(parameter.name, parameter.default)

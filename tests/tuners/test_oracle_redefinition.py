@@ -122,6 +122,16 @@ def test_the_best_is_found_in_the_space_of_the_moment() -> None:
         assert [t.score for t in oracle.get_best_trials(9)] == sorted(scores)
 
 
+def test_what_trials_bring_up_now_instead_of_the_code_before_them_is_not_removed(tmp_path: Path) -> None:
+    drive(opened(tmp_path, max_trials=3, hyperparameters=interval(0, 1)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        oracle = opened(tmp_path, max_trials=6, hyperparameters=None)
+        while (trial := oracle.create_trial("t")).status == "RUNNING":
+            finish(oracle, trial, trial.hyperparameters.Float("x", 0.0, 1.0))
+    assert len({trial.hyperparameters.values["x"] for trial in oracle.trials.values()}) == 6, oracle.stop_reason
+
+
 def test_a_removed_hyperparameter_leaves_the_search(tmp_path: Path) -> None:
     drive(opened(tmp_path), 3)
     hp = HyperParameters()

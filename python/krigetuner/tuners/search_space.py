@@ -202,7 +202,7 @@ class SearchSpace:
                 f"({', '.join(dict.fromkeys(self._earlier))}), got {', '.join(defined)}; choose another project_name "
                 "or directory, or pass overwrite=True to start over"
             )
-        gone = [key for key in self._stored if key[0] in self._initial]
+        gone = [key for key in self._stored if defined and key[0] in self._initial]  # else trials may bring it up now
         for key in gone:
             self._reports.append(f"{key[0]} is no longer defined")
             del self._stored[key]

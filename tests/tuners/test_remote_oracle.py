@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -253,6 +254,23 @@ def test_a_chief_without_a_token_warns_where_others_can_reach_it(tmp_path: Path)
             serve(oracle, role, Progress("silent", Shown("loss")), tmp_path)
         with pytest.raises(RuntimeError, match="expected an address of this machine"):  # and no warning
             serve(oracle, replace(role, token="secret"), Progress("silent", Shown("loss")), tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::krigetuner.errors.KrigeTunerWarning")
+@pytest.mark.parametrize("least", [0.0, 0.5])
+def test_no_worker_waits_for_a_trial_whose_values_the_code_does_not_allow_any_more(
+    least: float, tmp_path: Path
+) -> None:
+    for low in (0.0, least):
+        hp = kt.HyperParameters()
+        hp.Float("x", low, 1.0)
+        with closing(made(hyperparameters=hp)) as oracle:
+            oracle._set_project_dir(tmp_path, "search")
+            if not oracle.trials:
+                oracle.enqueue({"x": 0.1})
+                oracle.interrupt_trial(oracle.create_trial("w0").trial_id, "the chief was killed")
+            reserved = Service(oracle, 5.0, Progress("silent", Shown("loss"))).work.seconds_reserved()
+    assert (reserved is None) == (least > 0.1)
 
 
 def test_a_chief_without_workers_says_where_it_waits(

@@ -295,8 +295,8 @@ class Assignment:
 
     def seconds_reserved(self) -> float | None:
         """How long no other worker gets a trial that ran when the chief was killed; None when there is none."""
-        state = self._oracle._ledger.state
-        self._reserved &= {state.trials[number].trial_id for number in state.waiting}
+        state, outside = self._oracle._ledger.state, self._oracle._placement().outside
+        self._reserved &= {state.trials[number].trial_id for number in state.waiting if number not in outside}
         left = self._reserved_until - time.monotonic()
         return left if self._reserved and left > 0 else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -50,6 +51,10 @@ def searched(seed: int, trials: int = 25) -> list[dict[str, Any]]:
 def test_versions(capsys: pytest.CaptureFixture[str]) -> None:
     kt.show_versions()
     assert re.search(rf"^krigetuner +{re.escape(kt.__version__)}$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_type_checkers_read_the_annotations() -> None:
+    assert files("krigetuner").joinpath("py.typed").is_file()
 
 
 def test_a_search_finds_the_minimum(backend: str) -> None:

@@ -14,6 +14,10 @@ from krigetuner.run.plain import scalar
 from krigetuner.trial.objective import DefaultObjective, MultiObjective, Objective
 
 KINDS = "one of float, dict, keras.callbacks.History, or a list of one of these types"
+RENAME = (
+    "; return it by that name (evaluate() gives names without 'val_', and fit() has those with it for validation_data "
+    "or validation_split only), or name one of these as the objective"
+)
 
 
 def executions(results: Any, objective: Objective, source: str) -> tuple[Execution, ...]:
@@ -63,7 +67,7 @@ def _execution(result: Any, objective: Objective, source: str) -> Execution:
         )
     if isinstance(result, Mapping):
         metrics = _numbers(result, objective, source)
-        _require(metrics, objective, f"the returned dictionary from {source}", "as one of the keys")
+        _require(metrics, objective, f"the returned dictionary from {source}", "as one of the keys", RENAME)
         return Execution(_with_total(metrics, objective))
     if is_history(result):
         for name, column in result.history.items():
@@ -173,12 +177,14 @@ def _with_total(metrics: Mapping[str, float], objective: Objective) -> dict[str,
     return {**metrics, **total}
 
 
-def _require(metrics: Mapping[str, float], objective: Objective, source: str, where: str) -> None:
+def _require(
+    metrics: Mapping[str, float], objective: Objective, source: str, where: str, remedy: str | None = None
+) -> None:
     missing = [name for name in names_of(objective) if name not in metrics]
     if missing:
         raise FatalValueError(
             f"Expected {source} to have the specified objective, {', '.join(missing)}, {where}; "
-            f"it has {sorted(metrics)}" + advice(missing, metrics)
+            f"it has {sorted(metrics)}" + (remedy or advice(missing, metrics))
         )
 
 

@@ -161,3 +161,33 @@ def test_without_keras_the_search_ends_and_says_what_to_install(make: Make, monk
     assert tuner.oracle.trials["0"].status == "INTERRUPTED"
     tuner.search(X, Y, **FIT)
     assert tuner.oracle.trials["0"].status == "COMPLETED"
+
+
+class Offset(keras.metrics.MeanAbsoluteError):
+    """A metric whose class is not registered, and whose config does not say all that it was made with."""
+
+    def __init__(self, offset: float, name: str = "offset") -> None:
+        super().__init__(name)
+        self.offset = offset
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return super().update_state(y_true, y_pred + self.offset, sample_weight)
+
+
+class Telling(Offset):
+    """The same, whose config says it."""
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "offset": self.offset}
+
+
+@pytest.mark.parametrize("kind", [Offset, Telling])
+def test_the_tuner_may_be_given_metrics_of_classes_that_are_not_registered(make: Make, kind: type[Offset]) -> None:
+    given = kind(100.0)
+    tuner = make(building(), Objective("val_offset", "min"), metrics=["mae", given])
+    tuner.search(X, Y, **FIT)
+    (trial,) = tuner.oracle.get_best_trials()
+    assert trial.score > 90
+    assert trial.metrics.get_best_value("val_mae") < 10
+    compiled = [m for m in tuner.get_best_models()[0]._compile_metrics._user_metrics if isinstance(m, Offset)]
+    assert [m is given for m in compiled] == [kind is Offset]

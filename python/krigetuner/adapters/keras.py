@@ -127,8 +127,22 @@ def compile_again(model: Any, optimizer: Any, loss: Any, metrics: Any) -> None:
     keras = keras_module()
     if optimizer is not None and not isinstance(optimizer, str):
         optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))  # each model needs its own
-    given = {"optimizer": optimizer, "loss": loss, "metrics": copy.deepcopy(metrics)}
+    given = {"optimizer": optimizer, "loss": loss, "metrics": _fresh_metrics(metrics)}
     model.compile(**{**_compiled_with(model), **{k: v for k, v in given.items() if v is not None}})
+
+
+def _fresh_metrics(given: Any) -> Any:
+    """The same metrics with a state of their own; `copy.deepcopy` knows only those whose classes are registered."""
+    if isinstance(given, list | tuple):
+        return [_fresh_metrics(metric) for metric in given]
+    if isinstance(given, Mapping):
+        return {output: _fresh_metrics(metrics) for output, metrics in given.items()}
+    if not isinstance(given, keras_module().Metric):
+        return given
+    try:
+        return given.from_config(given.get_config())
+    except (TypeError, ValueError):  # its config lacks arguments or classes: all models share it, as in KerasTuner
+        return given
 
 
 def _compiled_with(model: Any) -> dict[str, Any]:

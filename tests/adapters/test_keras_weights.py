@@ -115,6 +115,45 @@ class InSecond(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+class Place(keras.callbacks.Callback):
+    """Logs the epoch as "place", and keeps the weights after the first one."""
+
+    first: list[Any] = []  # noqa: RUF012
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs["place"] = float(epoch)
+        if epoch == 0:
+            Place.first = self.model.get_weights()
+
+
+@pytest.mark.parametrize("patience", [2, 9], ids=["stopped", "cut short"])
+def test_early_stopping_restores_the_best_weights_from_before_an_interruption(
+    make: Make, monkeypatch: pytest.MonkeyPatch, patience: int
+) -> None:
+    monkeypatch.setattr(checkpoints, "SHARE", 1e9)
+    final: list[Any] = []
+
+    class Model(HyperModel):
+        build = staticmethod(build)
+
+        def fit(self, hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any:
+            history = model.fit(*args, **kwargs)
+            if len(history.epoch) == 3 and patience == 2 and not final:
+                final.append(None)
+                raise KeyboardInterrupt
+            final.append(model.get_weights())
+            return history
+
+    stopper = keras.callbacks.EarlyStopping("place", mode="min", patience=patience, restore_best_weights=True)
+    with pytest.raises(KeyboardInterrupt):
+        make(Model()).search(X, Y, epochs=4, callbacks=[Place(), stopper, Count(stop_at=3)], **FIT)
+    tuner = make(Model())
+    tuner.search(X, Y, epochs=4, callbacks=[Place(), stopper], **FIT)
+    for found, expected in zip(final[-1], Place.first, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert not list(Path(tuner.get_trial_dir("0")).glob("training*"))
+
+
 @pytest.mark.parametrize("killed_at", ["weights", "state"])
 def test_a_second_process_of_the_same_pid_keeps_what_the_state_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str

@@ -9,22 +9,28 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import numpy as np
 
 from krigetuner.store.artifacts import kept_whole, remove_leftovers
 
 BEST = "checkpoint.weights.h5"
 BUILD = "build_config.json"
 STATE = "training.json"
+KEPT = ".npz"
 LAST = "last-{}.weights.h5"
 LAYOUT = "last.json"
 CANDIDATE = "step-"
 SHARE = 0.1
 """At most this share of the time between two epochs goes into saving where the training stands."""
+
+Kept = Mapping[int, Sequence[Any]]
+"""Weights that callbacks hold, by the place of the callback in the list."""
 
 
 class Checkpoints:
@@ -76,16 +82,17 @@ class Checkpoints:
         if config is not None:
             _write(self.build, config)
 
-    def save_state(self, model: Any, state: Mapping[str, Any], best: bool) -> None:
+    def save_state(self, model: Any, state: Mapping[str, Any], best: bool, kept: Kept | None = None) -> None:
         """Saves where the training stands: weights with the optimizer's variables, and `state`.
 
-        The weights come first, then `state` that names them, then the link that makes them the trial's best: whenever a
+        All weights come first, then `state` that names them, then the link that makes them the trial's best: whenever a
         kill or a power cut comes, what `state` names is there, and whole.
 
         Args:
             model: that trains.
             state: plain data.
             best: whether these weights are the trial's best so far.
+            kept: weights that callbacks hold.
         """
         began = time.monotonic()
         former = self._weights_files()
@@ -95,6 +102,8 @@ class Checkpoints:
         _save_weights(model, weights, lasting=True)
         if not weights.exists():
             return
+        if kept:
+            _save_kept(kept, weights.with_suffix(KEPT))
         named = {**state, "weights": weights.name, "build": _build_config(model), "is_best": best}
         _write(self.state, named, lasting=True)
         _flush_directory(self.directory)  # the new names before the former file goes
@@ -135,6 +144,16 @@ class Checkpoints:
     def restore(self, model: Any, state: Mapping[str, Any]) -> None:
         """Puts the weights and the optimizer's variables of `state` into a model."""
         _load(model, self.directory / state["weights"], state.get("build"))
+
+    def kept(self, state: Mapping[str, Any]) -> Kept:
+        """The weights that callbacks held, as `save_state` got them."""
+        path = (self.directory / state["weights"]).with_suffix(KEPT)
+        found: dict[int, list[Any]] = {}
+        if path.exists():
+            with np.load(path) as arrays:
+                for name in arrays.files:
+                    found.setdefault(int(name.split("-")[0]), []).append(arrays[name])
+        return found
 
     def load_best(self, model: Any) -> None:
         """Puts the trial's best weights into a model.
@@ -203,7 +222,7 @@ class Checkpoints:
             self.directory.rmdir()
 
     def _weights_files(self) -> list[Path]:
-        return list(self.directory.glob("training-*.weights.h5"))
+        return list(self.directory.glob("training-*.weights.*"))
 
 
 def _save_weights(model: Any, path: Path, lasting: bool = False) -> None:
@@ -216,6 +235,16 @@ def _save_weights(model: Any, path: Path, lasting: bool = False) -> None:
         model.save_weights(str(beside))
         if lasting and beside.is_file():
             _flush(beside)
+
+
+def _save_kept(kept: Kept, path: Path) -> None:
+    """Saves arrays in order; NumPy's files do not know bfloat16, which models take from float32 as well."""
+    named = {f"{i}-{n}": array for i, arrays in kept.items() for n, array in enumerate(arrays)}
+    plain = {name: array.astype("float32") if array.dtype.kind == "V" else array for name, array in named.items()}
+    with kept_whole(path) as beside:
+        with beside.open("wb") as file:
+            np.savez(file, **plain)
+        _flush(beside)
 
 
 def _load(model: Any, weights: Path, build: Mapping[str, Any] | None) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from krigetuner.adapters.checkpoints import Checkpoints
 from krigetuner.adapters.context import TrialContext
 from krigetuner.adapters.function import executions, is_history, number_of, rank
@@ -120,6 +122,7 @@ class Training:
         if not hasattr(model, "_initial_epoch"):  # set by Keras for callbacks that resume, since 3.0
             return
         try:
+            kept = self.files.kept(state)
             self.files.restore(model, state)
         except (OSError, ValueError, KeyError) as error:
             logger.warning(
@@ -131,6 +134,9 @@ class Training:
         for callback, counters in zip(self._callbacks, state["callbacks"], strict=False):
             for name, value in counters.items():
                 setattr(callback, name, value)
+        for place, callback in enumerate(self._callbacks):
+            if place in kept:
+                callback.best_weights = kept[place]
         self._unfilled = True
 
     def epoch_begin(self, model: Any) -> None:
@@ -161,7 +167,7 @@ class Training:
             if better:
                 self.files.save_best(model)
         elif better or self.files.due():
-            self.files.save_state(model, self._state(model), better)
+            self.files.save_state(model, self._state(model), better, self._kept())
 
     def train_end(self, model: Any) -> None:
         """A fit has ended."""
@@ -192,6 +198,15 @@ class Training:
             "stopped": bool(getattr(model, "stop_training", False)),
             "callbacks": [_counters(c) for c in self._callbacks],
         }
+
+    def _kept(self) -> dict[int, list[Any]]:
+        """The weights that EarlyStopping will restore at the end."""
+        held: dict[int, Any] = {i: getattr(c, "best_weights", None) for i, c in enumerate(self._callbacks)}
+        return {place: weights for place, weights in held.items() if _are_arrays(weights)}
+
+
+def _are_arrays(weights: Any) -> bool:
+    return isinstance(weights, list) and all(isinstance(w, np.ndarray) for w in weights)
 
 
 def _counters(callback: Any) -> dict[str, Any]:

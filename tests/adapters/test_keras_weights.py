@@ -154,6 +154,23 @@ def test_early_stopping_restores_the_best_weights_from_before_an_interruption(
     assert not list(Path(tuner.get_trial_dir("0")).glob("training*"))
 
 
+def test_averaged_weights_that_are_in_the_model_at_an_interruption_go_out_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SHARE", 1e9)
+    optimizer = keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9)
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    whole = make(optimizer=optimizer, project_name="whole")
+    whole.search(X, Y, epochs=3, shuffle=False, callbacks=[swap, Count()], **FIT)
+    expected = whole.history()["loss"].to_list()
+    with pytest.raises(KeyboardInterrupt):
+        make(optimizer=optimizer).search(X, Y, epochs=3, shuffle=False, callbacks=[swap, Count(stop_at=1)], **FIT)
+    tuner = make(optimizer=optimizer)
+    tuner.search(X, Y, epochs=3, shuffle=False, callbacks=[swap, Count()], **FIT)
+    assert Count.epochs[-2:] == [1, 2]
+    assert tuner.history()["loss"].to_list() == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("killed_at", ["weights", "state"])
 def test_a_second_process_of_the_same_pid_keeps_what_the_state_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str

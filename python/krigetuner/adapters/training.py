@@ -19,7 +19,7 @@ from krigetuner.adapters.function import executions, is_history, number_of, rank
 from krigetuner.run.plain import scalar
 from krigetuner.trial.objective import Objective
 
-COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
+COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter", "_ema_weights_in_model")
 NO_EPOCH_LEFT = 2**31 - 1
 logger = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def _are_arrays(weights: Any) -> bool:
 
 
 def _counters(callback: Any) -> dict[str, Any]:
-    """What EarlyStopping and ReduceLROnPlateau count."""
+    """What EarlyStopping and ReduceLROnPlateau count, and which weights SwapEMAWeights has put into the model."""
     counters: dict[str, Any] = {}
     for name in COUNTERS:
         value = getattr(callback, name, None)

@@ -181,6 +181,55 @@ class Telling(Offset):
         return {"name": self.name, "offset": self.offset}
 
 
+class Steps(keras.Model):
+    def test_step(self, data: Any) -> Any:
+        return {"own": keras.ops.mean(self(data[0]))}
+
+
+class Results(keras.Model):
+    def get_metrics_result(self) -> Any:
+        return {**super().get_metrics_result(), "own": 0.5}
+
+
+class Fits(keras.Model):
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        history = super().fit(*args, **kwargs)
+        history.history["val_own"] = history.history["val_loss"]
+        return history
+
+
+class Evaluates(keras.Model):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        return {**super().evaluate(*args, **kwargs), "own": 0.5}
+
+
+class Watched(keras.layers.Layer):
+    def build(self, shape: Any) -> None:
+        self.mean = keras.metrics.Mean("own")
+        super().build(shape)
+
+    def call(self, x: Any) -> Any:
+        self.mean.update_state(x)
+        return x
+
+
+@pytest.mark.parametrize("kind", [Steps, Results, Fits, Evaluates, Watched])
+def test_what_a_model_or_a_layer_logs_by_itself_may_be_the_objective(make: Make, kind: Any) -> None:
+    def build(hp: HyperParameters) -> Any:
+        units, inputs = hp.Int("units", 1, 4), keras.Input((4,))
+        if kind is Watched:
+            model = keras.Sequential([keras.layers.Dense(units), Watched(), keras.layers.Dense(1)])
+        else:
+            model = kind(inputs, keras.layers.Dense(1)(keras.layers.Dense(units)(inputs)))
+        model.compile("sgd", "mse", metrics=["mae"], run_eagerly=True)
+        return model
+
+    tuner = make(build, Objective("val_own", "min"))
+    tuner.search(X, Y, **FIT)
+    (trial,) = tuner.oracle.get_best_trials()
+    assert trial.score == trial.metrics.get_best_value("val_own")
+
+
 @pytest.mark.parametrize("kind", [Offset, Telling])
 def test_the_tuner_may_be_given_metrics_of_classes_that_are_not_registered(make: Make, kind: type[Offset]) -> None:
     given = kind(100.0)

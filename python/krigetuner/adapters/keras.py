@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -18,6 +18,9 @@ from krigetuner.trial.objective import Objective
 
 _MUTED: ContextVar[bool] = ContextVar("_MUTED", default=False)
 """Whether fits that begin here show no progress bars."""
+
+LOGGING = ("fit", "evaluate", "train_step", "test_step", "compute_metrics", "get_metrics_result")
+"""Methods of models that decide what is logged."""
 
 
 def keras_module() -> Any:
@@ -246,7 +249,7 @@ def has_validation(fit_kwargs: Mapping[str, Any]) -> bool:
 def check_metrics(objective: Objective, model: Any, callbacks: Sequence[Any], validation: bool) -> None:
     """Refuses an objective that the training will not log, where that can be known before the first epoch.
 
-    It cannot for several outputs, for a model with its own training step, and when a callback of the user's may add to
+    It cannot for several outputs, for a model with steps or metrics of its own, and when a callback of the user's may add to
     the logs; the first epoch's logs tell then.
 
     Args:
@@ -287,9 +290,9 @@ def logged_by(callbacks: Sequence[Any]) -> set[str] | None:
 
 def compiled_names(model: Any) -> set[str] | None:
     """Names that a fit of the model logs, without "val_"; None where they cannot be known."""
-    keras = keras_module()
-    own = any(getattr(type(model), n) is not getattr(keras.Model, n) for n in ("train_step", "compute_metrics"))
-    if own or not getattr(model, "compiled", False) or len(getattr(model, "outputs", None) or [None]) > 1:
+    if redefines(model, LOGGING) or not getattr(model, "compiled", False) or _may_bring_metrics(model):
+        return None
+    if len(getattr(model, "outputs", None) or [None]) > 1:
         return None
     try:
         config = model.get_compile_config() or {}
@@ -306,6 +309,18 @@ def compiled_names(model: Any) -> set[str] | None:
             seen.append(name)
             names.add(name if seen.count(name) == 1 else f"{name}_{seen.count(name) - 1}")
     return names
+
+
+def redefines(model: Any, names: Iterable[str]) -> bool:
+    """Whether the model has one of these methods of its own."""
+    keras = keras_module()
+    return any(n in vars(model) or getattr(type(model), n) is not getattr(keras.Model, n) for n in names)
+
+
+def _may_bring_metrics(model: Any) -> bool:
+    """Whether layers of the user's own are still to be built: they may make metrics then."""
+    layers = [] if model.built else [model, *model._flatten_layers()]
+    return any(not type(layer).__module__.startswith("keras.") for layer in layers)
 
 
 def _listed(metrics: Any) -> list[Any]:

@@ -242,7 +242,7 @@ class Tuner(BaseTuner):
         """
         objective, callbacks = self.oracle.objective, kwargs.get("callbacks", [])[: training.users]
         own = history_keywords(self.hypermodel.fit)
-        if own is None:  # fit may compute the objective itself; what it returns is checked
+        if own is None or adapter.redefines(model, ["fit"]):  # may compute the objective; what it returns is checked
             return
         if not own & VALIDATION:
             adapter.check_validation(objective, kwargs)

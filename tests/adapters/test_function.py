@@ -88,7 +88,7 @@ def test_several_objectives_work_with_a_dict_and_a_history(result: Any) -> None:
             {"loss": 1.0, "accuracy": 0.5},
             LOSS,
             FatalValueError,
-            "val_loss, as one of the keys; it has \\['accuracy', 'loss'\\]; return it by that name \\(evaluate\\(\\) gives",
+            "val_loss, as one of the keys; it has \\['accuracy', 'loss'\\]; return it by that name \\(evaluate",
         ),
         ({"val_acc": 1.0}, ACCURACY, FatalValueError, "it has \\['val_acc'\\]; return it by that name"),
         (history(loss=[1.0]), LOSS, FatalValueError, "the History from fit\\(\\).*val_loss.*\\['loss'\\]"),

@@ -230,6 +230,18 @@ def test_what_a_model_or_a_layer_logs_by_itself_may_be_the_objective(make: Make,
     assert trial.score == trial.metrics.get_best_value("val_own")
 
 
+class AtTheEnd(keras.callbacks.Callback):
+    def on_train_end(self, logs: Any = None) -> None:
+        self.model.history.history["own"] = [0.2, 0.1]
+
+
+def test_what_a_callback_adds_to_the_history_at_the_end_may_be_the_objective(make: Make) -> None:
+    tuner = make(building(), Objective("own", "min"))
+    tuner.search(X, Y, callbacks=[AtTheEnd()], **FIT)
+    (trial,) = tuner.oracle.get_best_trials()
+    assert (trial.score, trial.best_step) == (0.1, 1)
+
+
 @pytest.mark.parametrize("kind", [Offset, Telling])
 def test_the_tuner_may_be_given_metrics_of_classes_that_are_not_registered(make: Make, kind: type[Offset]) -> None:
     given = kind(100.0)

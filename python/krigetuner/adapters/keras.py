@@ -249,8 +249,8 @@ def has_validation(fit_kwargs: Mapping[str, Any]) -> bool:
 def check_metrics(objective: Objective, model: Any, callbacks: Sequence[Any], validation: bool) -> None:
     """Refuses an objective that the training will not log, where that can be known before the first epoch.
 
-    It cannot for several outputs, for a model with steps or metrics of its own, and when a callback of the user's may add to
-    the logs; the first epoch's logs tell then.
+    It cannot for several outputs, for a model with steps or metrics of its own, and when a callback of the user's may
+    add to the logs; the first epoch's logs tell then.
 
     Args:
         objective: of the search.
@@ -286,6 +286,13 @@ def logged_by(callbacks: Sequence[Any]) -> set[str] | None:
         if kind.__name__ in {"LearningRateScheduler", "ReduceLROnPlateau"}:
             names.add("learning_rate")
     return names
+
+
+def act_at_the_end(callbacks: Sequence[Any]) -> bool:
+    """Whether callbacks of the user's may add to the History when a fit ends."""
+    plain = keras_module().callbacks.Callback.on_train_end
+    own = (c for c in callbacks if logged_by([c]) is None)
+    return any("on_train_end" in vars(c) or getattr(type(c), "on_train_end", plain) is not plain for c in own)
 
 
 def compiled_names(model: Any) -> set[str] | None:

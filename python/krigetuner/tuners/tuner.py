@@ -249,7 +249,7 @@ class Tuner(BaseTuner):
         if "callbacks" not in own:
             validation = adapter.has_validation(kwargs) or bool(own & VALIDATION)
             adapter.check_metrics(objective, model, callbacks, validation)
-        if "validation_freq" not in own:
+        if "validation_freq" not in own and not adapter.act_at_the_end(callbacks):
             training.after_epoch = lambda metrics: adapter.check_epoch(objective, metrics, kwargs)
 
     def _deepcopy_callbacks(self, callbacks: Any) -> list[Any]:

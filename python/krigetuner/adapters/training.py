@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -124,7 +125,7 @@ class Training:
         try:
             kept = self.files.kept(state)
             self.files.restore(model, state)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             logger.warning(
                 "the checkpoint of trial %s does not fit, it starts again: %s", self.files.directory.name, error
             )

@@ -107,6 +107,70 @@ def test_half_an_installation_of_cupy(tmp_path: Path, monkeypatch: pytest.Monkey
         environment.choose_pool(native, 0)
 
 
+CUPY = """
+import contextlib, types, warnings
+
+current = []  # devices and streams that are current
+
+
+class Device(contextlib.AbstractContextManager):
+    def __init__(self, index):
+        self.what = "device", index
+
+    def __enter__(self):
+        current.append(self.what)
+
+    def __exit__(self, *reason):
+        current.remove(self.what)
+
+
+class Stream(Device):
+    @classmethod
+    def from_external(cls, other):
+        version, address = other.__cuda_stream__()
+        assert version == 0
+        made = cls(address)
+        made.what = "stream", address
+        return made
+
+
+def ExternalStream(address, device=-1):
+    warnings.warn("ExternalStream is deprecated", DeprecationWarning)  # as from 14.0 on
+    return Device(device)
+
+
+def alloc(size):
+    return types.SimpleNamespace(ptr=size, taken_under=list(current))
+
+
+cuda = types.SimpleNamespace(Device=Device, Stream=Stream, ExternalStream=ExternalStream, alloc=alloc)
+"""
+
+
+@pytest.fixture
+def cupy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module of that name, of which nothing is left afterwards."""
+    (tmp_path / "cupy.py").write_text(CUPY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    del sys.modules["cupy"]
+    return tmp_path / "cupy.py"
+
+
+def test_cupys_pool_gives_memory_of_the_stream_that_asks(cupy: Path) -> None:
+    native = Native()
+    assert environment.choose_pool(native, 1) == "CuPy's"
+    block = native.take(300, 77, 1)
+    assert (block.ptr, block.taken_under) == (300, [("device", 1), ("stream", 77)])
+
+
+def test_a_cupy_that_cannot_take_our_streams_is_not_used(cupy: Path) -> None:
+    cupy.write_text(CUPY + "del Stream.from_external\n")  # as before 14.0
+    native = Native()
+    assert environment.choose_pool(native, 0).startswith("CUDA's; cupy does not work: ")
+    assert native.take is None
+
+
 def test_libraries_are_looked_for_in_the_toolkit_and_in_pips_wheels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

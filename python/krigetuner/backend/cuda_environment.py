@@ -103,17 +103,26 @@ def _whole_number(name: str, default: int, meaning: str) -> int:
     return int(text)
 
 
+class _Stream:
+    """A stream of the extension module in CUDA's stream protocol, by its address."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.address
+
+
 def _cupy_pool(device: int) -> Callable[[int, int, int], Block]:
     """CuPy's current allocator, after it has given memory once: `import cupy` alone works without a GPU."""
     cupy: Any = importlib.import_module("cupy")
 
     def take(size: int, stream: int, device: int) -> Block:
         # CuPy keeps free blocks by the stream that is current when they are taken
-        with cupy.cuda.Device(device), cupy.cuda.ExternalStream(stream, device):
+        with cupy.cuda.Device(device), cupy.cuda.Stream.from_external(_Stream(stream)):
             return cupy.cuda.alloc(coarse(size))
 
-    with cupy.cuda.Device(device):
-        cupy.cuda.alloc(256)
+    take(256, 0, device)
     return take
 
 

@@ -42,8 +42,14 @@ test-python: $(VENV)/.tested
 GPU := build/gpu
 GPU_TESTS := KRIGETUNER_EXPECT_CUDA=1 $(GPU)/bin/python -m pytest -m gpu tests/backend $(PYTEST)
 
-$(GPU)/.installed: $(SOURCES)
-	$(PYTHON) -m venv --system-site-packages --without-pip $(GPU)
+# by path: beside the interpreter of a virtual environment --system-site-packages would show none of its packages
+$(GPU)/.created:
+	$(PYTHON) -m venv --without-pip $(GPU)
+	$(PYTHON) -c 'import sys; print(*(p for p in sys.path if p.endswith("-packages")), sep="\n")' \
+	  >"$$($(GPU)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"
+	touch $@
+
+$(GPU)/.installed: $(GPU)/.created $(SOURCES) $(shell find python -name '*.py')
 	KRIGE_CUDA=ON KRIGETUNER_REQUIRE_NATIVE=1 $(PYTHON) -m pip --python $(GPU)/bin/python install --quiet --no-index \
 	  --no-build-isolation --no-deps --force-reinstall .
 	touch $@

@@ -1,0 +1,30 @@
+"""What `make` sets up beside the tests of `make test` itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_the_tests_on_a_gpu_have_the_packages_of_the_python_that_is_given(tmp_path: Path) -> None:
+    # as a rule that of a virtual environment, as here
+    folder = tmp_path / "gpu"
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "PYTHONPATH")}
+    make = ["make", f"{folder}/.created", f"GPU={folder}", f"PYTHON={sys.executable}"]
+    subprocess.run(make, cwd=ROOT, env=env, check=True, capture_output=True)
+    found = "import hypothesis, numpy, pytest; print(numpy.__file__)"
+    done = subprocess.run(
+        [folder / "bin" / "python", "-c", found], env=env, cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    import numpy
+
+    assert done.stdout.strip() == numpy.__file__

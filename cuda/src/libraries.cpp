@@ -90,7 +90,7 @@ Opened open_library(const Wanted& wanted, const std::vector<std::string>& direct
     }
     throw Unavailable(std::string(wanted.name) + ": expected " + wanted.soname + " of CUDA " +
                       std::to_string(toolkit) + ", got " + reason + "; install it: pip install " +
-                      wanted.package);
+                      wanted.package + ", or name its directory in LD_LIBRARY_PATH");
 }
 
 template <class Function>

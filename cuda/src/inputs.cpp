@@ -20,9 +20,9 @@ DeviceMetric::DeviceMetric(const std::vector<krige::Metric>& settings, const Str
       numeric_(static_cast<int>(settings.front().numeric)),
       order_(d_, stream),
       numbers_(index_t{batch_} * (2 * d_ + 1), stream) {
-    std::vector<int> order;
+    std::vector<int>& order = host_order_;
     for (const index_t j : settings.front().order) order.push_back(static_cast<int>(j));
-    std::vector<double> numbers;
+    std::vector<double>& numbers = host_numbers_;
     numbers.reserve(static_cast<std::size_t>(numbers_.size()));
     for (const krige::Metric& one : settings)
         numbers.insert(numbers.end(), one.inverse.begin(), one.inverse.end());

@@ -81,6 +81,8 @@ class DeviceArray {
     Block block_;
 };
 
+// Where the GPU reads the memory of the host itself, `from` may be read until the stream is
+// synchronised.
 template <class T>
 void to_device(T* to, const T* from, index_t count, const Stream& stream) {
     if (count == 0) return;

@@ -190,6 +190,7 @@ const Here& here() { return processor().running->here; }
 int lane() { return static_cast<int>(processor().linear() % warp_size); }
 
 void launch(dim3 grid, dim3 block, const std::function<void()>& body) {
+    finish_copies();
     processor().launch(grid, block, body);
 }
 

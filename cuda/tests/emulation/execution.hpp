@@ -25,6 +25,9 @@ struct Here {
 const Here& here();  // of the running thread
 int lane();
 
+// Performs this operating-system thread's copies from the host that are still to come.
+void finish_copies();
+
 // Runs the body once per thread of the grid. A fault ends the launch and is kept for take_fault.
 void launch(dim3 grid, dim3 block, const std::function<void()>& body);
 

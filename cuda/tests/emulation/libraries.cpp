@@ -36,6 +36,7 @@ int set_workspace(BlasHandle, void* data, std::size_t bytes) {
 // columns of b (n, m), column-major, are rows of a row-major panel
 int dtrsm(BlasHandle, int side, int fill, int operation, int diagonal, int n, int m,
           const double* alpha, const double* a, int lda, double* b, int ldb) {
+    krige_emulation::finish_copies();
     if (side != left || fill != fill_upper || diagonal != non_unit || *alpha != 1.0 || lda < n ||
         ldb < n)
         return invalid;
@@ -56,6 +57,7 @@ int dtrsm(BlasHandle, int side, int fill, int operation, int diagonal, int n, in
 
 int strsm(BlasHandle, int side, int fill, int operation, int diagonal, int n, int m,
           const float* alpha, const float* a, int lda, float* b, int ldb) {
+    krige_emulation::finish_copies();
     if (side != left || fill != fill_upper || diagonal != non_unit || *alpha != 1.0F ||
         operation != transposed || lda < n || ldb < n)
         return invalid;
@@ -80,6 +82,7 @@ int dtrsv(BlasHandle handle, int fill, int operation, int diagonal, int n, const
 int dtrmm(BlasHandle, int side, int fill, int operation, int diagonal, int n, int m,
           const double* alpha, const double* a, int lda, const double* b, int ldb, double* c,
           int ldc) {
+    krige_emulation::finish_copies();
     if (side != left || fill != fill_upper || diagonal != non_unit || *alpha != 1.0 ||
         operation != transposed || lda < n || ldb < n || ldc < n)
         return invalid;
@@ -96,6 +99,7 @@ int dtrmm(BlasHandle, int side, int fill, int operation, int diagonal, int n, in
 
 int dsyrk(BlasHandle, int fill, int operation, int n, int k, const double* alpha, const double* a,
           int lda, const double* beta, double* c, int ldc) {
+    krige_emulation::finish_copies();
     if (fill != fill_upper || operation != transposed || *beta != 1.0 || lda < k || ldc < n)
         return invalid;
     krige::rank_update_lower(*alpha, {a, n, k, lda}, krige::Op::none, {c, n, n, ldc});
@@ -114,6 +118,7 @@ int workspace_size(SolverHandle, int fill, int n, double*, int lda, int* size) {
 
 int dpotrf(SolverHandle, int fill, int n, double* a, int lda, double* workspace, int size,
            int* info) {
+    krige_emulation::finish_copies();
     if (fill != fill_upper || lda < n || workspace == nullptr || size < 1) return invalid;
     *info = static_cast<int>(krige::cholesky({a, n, n, lda})) + 1;
     return 0;
@@ -121,6 +126,7 @@ int dpotrf(SolverHandle, int fill, int n, double* a, int lda, double* workspace,
 
 int dpotri(SolverHandle, int fill, int n, double* a, int lda, double* workspace, int size,
            int* info) {
+    krige_emulation::finish_copies();
     if (fill != fill_upper || lda < n || workspace == nullptr || size < 1) return invalid;
     std::vector<double> inverse(static_cast<std::size_t>(n) * static_cast<std::size_t>(n));
     krige::inverse_from_cholesky({a, n, n, lda}, {inverse.data(), n, n, n});

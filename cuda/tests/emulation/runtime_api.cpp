@@ -5,6 +5,8 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 struct EmulatedStream {
     int device;
@@ -26,6 +28,13 @@ thread_local std::string last_text;
 
 std::mutex blocks_mutex;
 std::unordered_map<void*, std::size_t> blocks;
+
+struct LateCopy {
+    void* to;
+    const void* from;
+    std::size_t bytes;
+};
+thread_local std::vector<LateCopy> late;
 
 cudaError_t fail(cudaError_t status, const std::string& text = "") {
     last = status;
@@ -65,6 +74,7 @@ cudaError_t take(void** data, std::size_t bytes) {
 }
 
 cudaError_t give(void* data) {
+    finish_copies();
     std::size_t bytes = 0;
     {
         const std::lock_guard<std::mutex> lock(blocks_mutex);
@@ -85,6 +95,11 @@ cudaError_t give(void* data) {
 }
 
 }  // namespace
+
+void finish_copies() {
+    for (const LateCopy& copy : std::exchange(late, {}))
+        std::memcpy(copy.to, copy.from, copy.bytes);
+}
 
 Machine& machine() {
     static Machine instance;
@@ -160,6 +175,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
+    finish_copies();
     return works() ? cudaSuccess : fail(cudaErrorLaunchFailure, "lost");
 }
 
@@ -177,15 +193,21 @@ cudaError_t cudaMallocFromPoolAsync(void** data, std::size_t bytes, cudaMemPool_
 
 cudaError_t cudaFreeAsync(void* data, cudaStream_t) { return give(data); }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t) {
     if (!works()) return fail(cudaErrorLaunchFailure, "lost");
+    if (kind == cudaMemcpyHostToDevice) {
+        late.push_back({to, from, bytes});
+        return cudaSuccess;
+    }
+    finish_copies();
     std::memcpy(to, from, bytes);
     return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
     if (!works()) return fail(cudaErrorLaunchFailure, "lost");
+    finish_copies();
     std::memset(to, value, bytes);
     return cudaSuccess;
 }
@@ -197,6 +219,7 @@ cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
     constexpr std::size_t longest = (std::size_t{1} << 31) - 1;  // cudaDeviceProp::memPitch
     if (width > to_pitch || width > from_pitch || std::max(to_pitch, from_pitch) > longest)
         return fail(cudaErrorInvalidValue, "pitch");
+    finish_copies();
     for (std::size_t row = 0; row < height; ++row)
         std::memcpy(static_cast<char*>(to) + row * to_pitch,
                     static_cast<const char*>(from) + row * from_pitch, width);

@@ -1,5 +1,6 @@
 // The runtime's functions that the library calls, on host memory, with CUDA's names and codes. A
-// stream does its work at once. What can go wrong with a machine is planted in `machine()`.
+// stream does its work at once, but for copies from the host, which read it as late as can be. What
+// can go wrong with a machine is planted in `machine()`.
 #pragma once
 
 #include <atomic>

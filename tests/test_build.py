@@ -1,4 +1,4 @@
-"""What `make` sets up beside the tests of `make test` itself."""
+"""How the package is built, where it is not as `make test` builds it."""
 
 from __future__ import annotations
 
@@ -28,3 +28,21 @@ def test_the_tests_on_a_gpu_have_the_packages_of_the_python_that_is_given(tmp_pa
     import numpy
 
     assert done.stdout.strip() == numpy.__file__
+
+
+@pytest.mark.parametrize(
+    ("asked", "python_only"),
+    [
+        ({}, True),
+        ({"KRIGE_CUDA": "OFF"}, True),
+        ({"KRIGE_CUDA": "ON"}, False),
+        ({"KRIGETUNER_REQUIRE_NATIVE": "1"}, False),
+    ],
+)
+def test_a_build_that_fails_leaves_python_alone_only_where_nothing_native_was_asked_for(
+    asked: dict[str, str], python_only: bool
+) -> None:
+    reader = pytest.importorskip("scikit_build_core.settings.skbuild_read_settings").SettingsReader
+    for failed in (False, True):
+        settings = reader.from_file(ROOT / "pyproject.toml", env=asked, retry=failed).settings
+        assert settings.wheel.cmake == (not (failed and python_only))

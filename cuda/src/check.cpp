@@ -10,10 +10,10 @@ constexpr const char* other_cores = "or compute on the processor: KRIGETUNER_BAC
 
 // after these the process cannot use the GPU any more
 bool is_lost(cudaError_t status) {
-    constexpr std::array<cudaError_t, 9> lost = {
+    constexpr std::array<cudaError_t, 8> lost = {
         cudaErrorIllegalAddress,     cudaErrorLaunchFailure,      cudaErrorECCUncorrectable,
         cudaErrorIllegalInstruction, cudaErrorMisalignedAddress,  cudaErrorHardwareStackError,
-        cudaErrorLaunchTimeout,      cudaErrorDevicesUnavailable, cudaErrorDeviceUninitialized};
+        cudaErrorLaunchTimeout,      cudaErrorDeviceUninitialized};
     for (const cudaError_t one : lost)
         if (status == one) return true;
     return false;

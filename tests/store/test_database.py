@@ -108,6 +108,16 @@ def test_a_reader_sees_what_is_being_written_and_cannot_write(store: DatabaseSto
     reader.close()
 
 
+def test_a_closed_study_is_whole_without_its_log_though_somebody_reads_it(store: DatabaseStore, path: Path) -> None:
+    with closing(DatabaseStore(path, read_only=True)) as reader:
+        store.append(OPENED)
+        store.close()
+        copy = shutil.copyfile(path, path.with_name("copy.sqlite"))
+        assert texts(event for _, event in reader.read()) == texts([OPENED])
+    with closing(DatabaseStore(copy, read_only=True)) as alone:
+        assert texts(event for _, event in alone.read()) == texts([OPENED])
+
+
 def test_reading_a_study_that_is_not_there(path: Path) -> None:
     with pytest.raises(StoreError, match="expected a recorded study, got no file; check the directory"):
         DatabaseStore(path, read_only=True)

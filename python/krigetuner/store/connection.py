@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -266,10 +266,13 @@ class Connection:
         return ConnectionLost if lost else StoreError
 
     def close(self) -> None:
-        """Closes it; harmless when called twice or when it never opened."""
+        """Closes it, with all that was recorded in the file itself; harmless when called twice or never opened."""
         engine = getattr(self, "_engine", None)
         if engine is not None:
             raw, self._raw = self._raw, None
             if raw is not None:
+                if self.sqlite and not self._read_only:  # SQLite does it by itself only where nobody reads meanwhile
+                    with suppress(*self._errors):
+                        raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
                 raw.close()
             engine.dispose()

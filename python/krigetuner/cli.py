@@ -27,7 +27,7 @@ from krigetuner.store.artifacts import DATABASE, MARK, directory_written_whole, 
 from krigetuner.store.database import DatabaseStore
 from krigetuner.store.keras_tuner_files import TRIAL, is_project, read_project
 from krigetuner.store.memory import MemoryStore
-from krigetuner.store.project import open_store
+from krigetuner.store.project import open_store, recorded
 from krigetuner.store.protocol import Store
 from krigetuner.store.salvage import salvage
 from krigetuner.tuners import summaries
@@ -201,7 +201,7 @@ def _copy(options: argparse.Namespace) -> None:
         source = DatabaseStore(options.source, name, read_only=True)
     else:
         _check_directory(Path(options.source))
-        source = _recorded(Path(options.source))
+        source = recorded(Path(options.source))
     with closing(source):
         there = "://" in options.target
         target = DatabaseStore(options.target, name) if there else DatabaseStore(Path(options.target) / DATABASE)
@@ -241,17 +241,10 @@ def _open(directory: Path, storage: str | None) -> Store:
         return DatabaseStore(storage, directory.absolute().name, read_only=True)
     _check_directory(directory)
     if (directory / DATABASE).exists() or not is_project(directory):
-        return _recorded(directory)
+        return recorded(directory)
     store = MemoryStore()
     take_over(Ledger(store), directory, directory.resolve().name, version=version())
     return store
-
-
-def _recorded(directory: Path) -> DatabaseStore:
-    """The study in a project's directory, to be read."""
-    database = directory / DATABASE
-    still = not Path(f"{database}-wal").exists()  # nobody has it open, nor died with it
-    return DatabaseStore(database, read_only=True, unchanging=still)
 
 
 def _check_directory(directory: Path) -> None:

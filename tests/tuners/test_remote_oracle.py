@@ -212,6 +212,10 @@ def test_the_end_is_known_everywhere(tmp_path: Path) -> None:
         assert first.create_trial("w0").status == "STOPPED"
         assert first.stop_reason == second.stop_reason == "max_trials: all 2 trials have been run"
         assert len(first.trials) == 2
+        known = pair.chief.history()
+        pair.chief.close()
+        assert second.history().equals(known)  # from the file, beside which reading leaves none
+        assert [path.name for path in (tmp_path / "search").glob("study*")] == ["study.sqlite"]
     finally:
         pair.close()
 

@@ -57,6 +57,17 @@ def open_store(
     return store
 
 
+def recorded(project: Path) -> DatabaseStore:
+    """The study in a project directory, to be read; where nobody has it open, reading leaves no files beside it.
+
+    Raises:
+        StoreError: there is none, or it cannot be read.
+    """
+    database = project / DATABASE
+    still = not Path(f"{database}-wal").exists()  # nobody has it open, nor died with it
+    return DatabaseStore(database, read_only=True, unchanging=still)
+
+
 def _make_directory(root: Path) -> None:
     """Makes the project directory; says what stands in the way in the words of the tuners' arguments."""
     try:

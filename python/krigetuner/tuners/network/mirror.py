@@ -16,8 +16,7 @@ from krigetuner.run import plain
 from krigetuner.run.ledger import Ledger
 from krigetuner.run.network.link import Link
 from krigetuner.store import events as e
-from krigetuner.store.artifacts import DATABASE
-from krigetuner.store.database import DatabaseStore
+from krigetuner.store.project import recorded
 from krigetuner.store.replay import StudyState, fold
 from krigetuner.tuners.network.wire_forms import event_of, report_of
 
@@ -60,14 +59,10 @@ class MirrorStore:
             wanted = range(int(self.link.call("count"))) if number is None else [number]
             found = [report for n in wanted for report in self.link.call("measurements", number=n)]
         except SearchEnded:
-            with closing(self._recorded()) as store:
+            with closing(recorded(self._project)) as store:
                 yield from store.measurements(number)
         else:
             yield from map(report_of, found)
-
-    def _recorded(self) -> DatabaseStore:
-        """The database in the project directory, to be read."""
-        return DatabaseStore(self._project / DATABASE, read_only=True)
 
     def recorded_state(self) -> StudyState:
         """The study as the database in the project directory has it, for a worker that came when all was over.
@@ -75,7 +70,7 @@ class MirrorStore:
         Raises:
             StoreError: it cannot be read from here.
         """
-        with closing(self._recorded()) as store:
+        with closing(recorded(self._project)) as store:
             self.events = list(store.read(reports=False))
             return store.state()
 

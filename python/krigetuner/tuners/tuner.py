@@ -16,7 +16,7 @@ from krigetuner.adapters.folds import check_folds, checked_cv, split_folds
 from krigetuner.adapters.function import executions
 from krigetuner.adapters.tensorboard import separate_logs
 from krigetuner.adapters.training import Training
-from krigetuner.errors import KrigeTunerWarning, StoreError
+from krigetuner.errors import FatalError, KrigeTunerWarning, StoreError
 from krigetuner.run.keras_tuner_project import foreign_trials
 from krigetuner.run.network.role import tuner_id as present_id
 from krigetuner.store.artifacts import trial_directory
@@ -195,7 +195,7 @@ class Tuner(BaseTuner):
                 results.append(result)
                 training.end(result)
             training.files.remove_state()
-        except StoreError:
+        except (StoreError, FatalError):
             raise  # the search's trouble: the trial will go on from here
         except Exception:
             training.files.remove_state()

@@ -174,7 +174,7 @@ def test_early_stopping_restores_the_best_weights_from_before_an_interruption(
     assert not list(Path(tuner.get_trial_dir("0")).glob("training*"))
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".weights.npz"])
+@pytest.mark.parametrize("suffix", [".weights.h5", ".weights.npz", ".json"])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut"], ids=["empty", "cut"])
 def test_a_training_whose_files_are_damaged_begins_again(
     make: Make, monkeypatch: pytest.MonkeyPatch, suffix: str, content: bytes
@@ -184,7 +184,7 @@ def test_a_training_whose_files_are_damaged_begins_again(
     with pytest.raises(KeyboardInterrupt):
         make().search(X, Y, epochs=3, callbacks=[stopper, Count(stop_at=1)], **FIT)
     tuner = make()
-    (file,) = Path(tuner.get_trial_dir("0")).glob(f"training-*{suffix}")
+    (file,) = Path(tuner.get_trial_dir("0")).glob(f"training*{suffix}")
     file.write_bytes(content)
     Count.epochs.clear()
     tuner.search(X, Y, epochs=3, callbacks=[stopper, Count()], **FIT)

@@ -6,6 +6,7 @@ Where the training of a trial ended is kept too, for each execution, as long as 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -28,6 +29,8 @@ LAYOUT = "last.json"
 CANDIDATE = "step-"
 SHARE = 0.1
 """At most this share of the time between two epochs goes into saving where the training stands."""
+
+logger = logging.getLogger(__name__)
 
 Kept = Mapping[int, Sequence[Any]]
 """Weights that callbacks hold, by the place of the callback in the list."""
@@ -133,6 +136,9 @@ class Checkpoints:
         try:
             state: dict[str, Any] = json.loads(self.state.read_text(encoding="utf-8"))
         except FileNotFoundError:
+            return None
+        except ValueError as error:
+            logger.warning("%s cannot be read, the trial starts again: %s", self.state, error)
             return None
         weights = self.directory / state["weights"]
         if not weights.exists():

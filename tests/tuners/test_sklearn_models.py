@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from krigetuner.adapters import kept_folds
-from krigetuner.errors import KrigeTunerWarning, MissingDependency
+from krigetuner.errors import FatalRuntimeError, KrigeTunerWarning, MissingDependency
 from krigetuner.trial.objective import Objective
 from krigetuner.tuners.base_tuner import BaseTuner
 from krigetuner.tuners.builtin_oracles import RandomSearchOracle
@@ -234,8 +234,9 @@ def test_a_run_trial_that_adds_to_the_results(tmp_path: Path, opened: list[BaseT
     assert tuner.get_best_models()[0].n_features_in_ == 3
 
 
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, FatalRuntimeError])
 def test_a_trial_that_was_cut_short_goes_on_behind_its_last_fold(
-    tmp_path: Path, opened: list[BaseTuner], monkeypatch: pytest.MonkeyPatch
+    ending: type[BaseException], tmp_path: Path, opened: list[BaseTuner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept_folds, "WORTH_KEEPING", 0.0)
     fits: list[int] = []
@@ -244,7 +245,7 @@ def test_a_trial_that_was_cut_short_goes_on_behind_its_last_fold(
         def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
             fits.append(len(X))
             if len(fits) == 9:
-                raise KeyboardInterrupt
+                raise ending
             return super().fit(X, y, sample_weight)
 
     def build(hp: Any) -> Any:
@@ -254,7 +255,7 @@ def test_a_trial_that_was_cut_short_goes_on_behind_its_last_fold(
         return [[e.metrics["score"] for e in t.executions] for t in tuner.oracle.trials.values()]
 
     tuner = tuner_of(tmp_path, opened, build, refit=False)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(ending):
         tuner.search(X, Y, verbose=0)
     assert (tmp_path / "p" / "trial_1" / "folds.json").exists()
     tuner = tuner_of(tmp_path, opened, build, refit=False)

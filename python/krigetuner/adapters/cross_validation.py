@@ -14,7 +14,7 @@ from krigetuner.adapters.fold_means import FoldMeans, numbers
 from krigetuner.adapters.kept_folds import KeptFolds
 from krigetuner.adapters.sklearn_samples import Samples, Split, digest, samples, splits, splitter_of
 from krigetuner.adapters.sklearn_scoring import Measures
-from krigetuner.errors import FatalValueError, KrigeTunerWarning, StoreError
+from krigetuner.errors import FatalError, FatalValueError, KrigeTunerWarning, StoreError
 
 Build = Callable[[], Any]
 REFIT = 2**32 - 1
@@ -91,7 +91,8 @@ class CrossValidation:
         except StoreError:
             raise  # the search's trouble: the trial will go on from here
         except Exception as error:
-            kept.remove()
+            if not isinstance(error, FatalError):  # so does one that ended the search
+                kept.remove()
             if hasattr(error, "add_note"):  # Python 3.11
                 error.add_note(f"in fold {len(kept.folds)} of {len(folds)}, counted from 0")
             raise

@@ -62,26 +62,6 @@ def test_a_full_disk_ends_the_search_and_fails_no_trial(
     assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
 
 
-def test_a_training_that_met_a_full_disk_goes_on_from_its_last_epoch(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checkpoints, "SHARE", 1e9)
-    save = keras.Model.save_weights
-
-    def full(model: Any, path: str) -> None:
-        if Count.epochs[-1] == 2:
-            raise OSError(errno.ENOSPC, "Can't synchronously write data")
-        save(model, path)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(keras.Model, "save_weights", full)
-        with pytest.raises(FatalRuntimeError, match="got a full disk"):
-            make().search(X, Y, epochs=4, callbacks=[Count()], **FIT)
-    Count.epochs = []
-    make().search(X, Y, epochs=4, callbacks=[Count()], **FIT)
-    assert Count.epochs == [2, 3]
-
-
 def test_an_interrupted_trial_goes_on_from_its_last_epoch(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "SHARE", 1e9)  # every epoch is saved, however quick it was
     histories: list[Any] = []

@@ -82,6 +82,13 @@ def score_executions(trial: Trial, objective: Objective) -> None:
     trial.variance = judgement.variance
 
 
+def is_result(trial: Trial, objective: Objective) -> bool:
+    """Whether a trial that has run brings executions whose objective counts, so that it is not to be run again."""
+    if trial.status != TrialStatus.COMPLETED or not trial.executions:
+        return False
+    return policy.loss_of(policy.judge(trial.executions, objective).score, objective.direction) is not None
+
+
 def judge_score(trial: Trial, objective: Objective) -> None:
     """Makes a completed trial INVALID when its score is NaN or infinitely good.
 

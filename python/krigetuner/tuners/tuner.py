@@ -23,10 +23,12 @@ from krigetuner.store.artifacts import trial_directory
 from krigetuner.store.connection import Durability
 from krigetuner.trial.budget import EPOCHS
 from krigetuner.trial.trial import TrialStatus
+from krigetuner.tuners import scoring
 from krigetuner.tuners.base_tuner import BaseTuner
 from krigetuner.tuners.hooks import Hooks, report_epoch
 from krigetuner.tuners.hypermodel import HyperModel
 from krigetuner.tuners.oracle import Oracle
+from krigetuner.tuners.travelling_oracle import TravellingOracle
 from krigetuner.tuners.trial import Trial
 
 VALIDATION = {"validation_data", "validation_split"}
@@ -179,6 +181,8 @@ class Tuner(BaseTuner):
         # a subclass may call this for several parts of the data
         before = 0 if context is None else len(context.results)
         layout = f"{folds.digest}+{before}" if before else folds.digest
+        if before:
+            files.remove_state()
         training = self._training = Training(self.oracle.objective, files, context, layout)
         results = training.finished()
         try:
@@ -194,7 +198,8 @@ class Tuner(BaseTuner):
                 executions(result, self.oracle.objective, "HyperModel.fit()")
                 results.append(result)
                 training.end(result)
-            training.files.remove_state()
+            if isinstance(self.oracle, TravellingOracle):  # else when the end is recorded, which may fail
+                training.files.remove_state()
         except (StoreError, FatalError):
             raise  # the search's trouble: the trial will go on from here
         except Exception:
@@ -320,13 +325,18 @@ class Tuner(BaseTuner):
 
     def on_trial_end(self, trial: Trial) -> None:
         """Records the trial's end, and removes weights that are not worth keeping."""
+        if not scoring.is_result(trial, self.oracle.objective):
+            self._files(trial.trial_id).remove_state()  # before another worker may train it anew
         try:
             super().on_trial_end(trial)
         finally:
             self._remove_worse(trial.trial_id)
 
     def _remove_worse(self, trial_id: str) -> None:
-        """Removes weights of trials that have ended: none of the best, and none that another trial goes on from."""
+        """Removes what trials that have ended need no more: where they stood, and weights but for the best ones'.
+
+        Weights that another trial goes on from stay.
+        """
         state, needed = self.oracle._ledger.state, self.oracle._needed_trials()
         kept = needed | {t.trial_id for t in self.oracle.get_best_trials(KEPT)}
         if self._kept is None:
@@ -335,12 +345,15 @@ class Tuner(BaseTuner):
         parent = state.trials[state.numbers[trial_id]].origin.parent
         ours = {trial_id, trial_id if parent is None else parent}
         kept |= foreign_trials(state.saved) & state.numbers.keys()
-        for other in (self._kept | ours) - needed:
-            number = state.numbers[other]
-            if state.trials[number].status in ended and number not in outside:  # those may lie inside again
-                self._files(other).remove_last()
+        for other in (self._kept - needed) | ours:
+            number, files = state.numbers[other], self._files(other)
+            if state.trials[number].status not in ended:
+                continue
+            files.remove_state()
+            if other not in needed and number not in outside:  # those may lie inside again
+                files.remove_last()
                 if self.keep_checkpoints == "best" and other not in kept:
-                    self._files(other).remove_best()
+                    files.remove_best()
         self._kept = kept
 
     # --- hooks ---------------------------------------------------------------------------------------------------

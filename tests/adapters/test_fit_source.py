@@ -48,6 +48,42 @@ class Twice(HyperModel):
         return result  # noqa: RET504
 
 
+class Adds(HyperModel):
+    def fit(self, hp, model, *args, **kwargs):  # type: ignore[no-untyped-def]
+        history = model.fit(*args, **kwargs)
+        history.history["f1"] = [0.5]
+        return history
+
+
+class Updates(HyperModel):
+    def fit(self, hp, model, *args, **kwargs):  # type: ignore[no-untyped-def]
+        history = model.fit(*args, **kwargs)
+        history.history.update(f1=[0.5])
+        return history
+
+
+class HandsOver(HyperModel):
+    def fit(self, hp, model, *args, **kwargs):  # type: ignore[no-untyped-def]
+        history = model.fit(*args, **kwargs)
+        self.add_metrics(history)  # type: ignore[attr-defined]
+        return history
+
+
+class Aliases(HyperModel):
+    def fit(self, hp, model, *args, **kwargs):  # type: ignore[no-untyped-def]
+        history = model.fit(*args, **kwargs)
+        columns = history.history
+        columns["f1"] = [0.5]
+        return history
+
+
+class Reads(HyperModel):
+    def fit(self, hp, model, *args, **kwargs):  # type: ignore[no-untyped-def]
+        history = model.fit(*args, **kwargs)
+        self.best = min(history.history["val_loss"])
+        return history
+
+
 @pytest.mark.parametrize(
     ("fit", "known", "among"),
     [
@@ -58,6 +94,11 @@ class Twice(HyperModel):
         (Sometimes.fit, False, set()),
         (Changed.fit, False, set()),
         (Twice.fit, False, set()),
+        (Adds.fit, False, set()),
+        (Updates.fit, False, set()),
+        (HandsOver.fit, False, set()),
+        (Aliases.fit, False, set()),
+        (Reads.fit, True, {"val_loss"}),
         (print, False, set()),
         (lambda self, hp, model: 1.0, False, set()),
     ],

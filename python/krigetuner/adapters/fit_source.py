@@ -35,7 +35,7 @@ def history_keywords(fit: Callable[..., Any]) -> frozenset[str] | None:
         return None
     for value in returned:
         sources: list[ast.expr | None] = [v for t, v in assigned if isinstance(value, ast.Name) and t.id == value.id]
-        if not all(_is_fit_of(source, model) for source in sources or [value]):
+        if not all(_is_fit_of(source, model) for source in sources or [value]) or _may_change(value, nodes):
             return None
     keywords = {k.arg for n in nodes if isinstance(n, ast.Call) for k in n.keywords if k.arg is not None}
     return frozenset(keywords | {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)})
@@ -54,3 +54,22 @@ def _is_fit_of(node: ast.expr | None, model: str) -> bool:
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "fit"):
         return False
     return isinstance(node.func.value, ast.Name) and node.func.value.id == model
+
+
+def _may_change(history: ast.expr | None, nodes: list[ast.AST]) -> bool:
+    """Whether metrics may be added to what is returned: `h.history["f1"] = ...`, `h.history.update(...)`, `add(h)`."""
+    for node in nodes:
+        parts: list[ast.expr] = []
+        match node:
+            case ast.Subscript(ctx=ast.Store()) | ast.Attribute(ctx=ast.Store()):
+                parts = [node]
+            case ast.Call(func=function, args=args, keywords=keywords):
+                parts = [a for a in (*args, *(k.value for k in keywords)) if isinstance(a, ast.Name | ast.Attribute)]
+                if isinstance(function, ast.Attribute) and function.attr in ("update", "setdefault"):
+                    parts.append(function)
+            case ast.Assign(value=ast.Name() | ast.Attribute()):
+                parts = [node.value]
+        names = {n.id for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)}
+        if isinstance(history, ast.Name) and history.id in names:
+            return True
+    return False

@@ -74,6 +74,8 @@ def test_a_stopped_tuner_is_forgotten() -> None:
     assert (trial.status, trial.message) == ("STOPPED", "max_trials: all 1 trials have been run")
     assert oracle.tuner_ids == set()
     assert list(oracle.trials) == ["0"]
+    assert trial.hyperparameters.values == {}  # by which scripts that drive an oracle see that the search is over
+    assert [hp.name for hp in trial.hyperparameters.space] == [hp.name for hp in oracle.hyperparameters.space]
 
 
 def test_with_an_empty_space_the_others_wait_for_the_first_trial() -> None:

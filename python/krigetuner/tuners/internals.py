@@ -22,6 +22,7 @@ from krigetuner.tuners.project import anchored, project_path
 from krigetuner.tuners.travelling_oracle import packed
 
 if TYPE_CHECKING:
+    from krigetuner.space.recorder import HyperParameters
     from krigetuner.tuners.search_space import SearchSpace
     from krigetuner.tuners.trial import Trial
 
@@ -84,6 +85,12 @@ class OracleInternals:
         """The identity of a set of values: 32 hexadecimal digits."""
         text = "".join(f"{name}={values[name]}" for name in sorted(values))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    def _no_values(self) -> HyperParameters:
+        """The search space without values: of a trial that none is handed out for."""
+        space = self._definitions.recorder.copy()
+        space.values = {}
+        return space
 
     def _duplicate(self, values: Mapping[str, Any]) -> bool:
         """Whether a trial has these values."""

@@ -137,7 +137,7 @@ class Oracle(OracleStudy):
             self.stop_reason = reason
             if not self.ongoing_trials:
                 self._ledger.stopped(reason)
-        return Trial(self.get_space, self._next_trial_id(), status, reason)
+        return Trial(self._no_values, self._next_trial_id(), status, reason)
 
     def _next_trial_id(self) -> str:
         state = self._ledger.state

@@ -100,18 +100,18 @@ class WorkerOracle(MirroredOracle):
         if link.over is not None:
             return self._at_the_end()
         if not link.connected:
-            return Trial(self._definitions.recorder.copy, "", TrialStatus.IDLE, "the chief cannot be reached")
+            return Trial(self._no_values, "", TrialStatus.IDLE, "the chief cannot be reached")
         try:
             answer = link.call("create_trial", SHORT, tuner_id=tuner_id)
         except Unreachable:
-            return Trial(self._definitions.recorder.copy, "", TrialStatus.IDLE, "the chief cannot be reached")
+            return Trial(self._no_values, "", TrialStatus.IDLE, "the chief cannot be reached")
         except SearchEnded:
             return self._at_the_end()
         self._count = int(answer["changes"])
         if answer["status"] == TrialStatus.STOPPED:
             self.stop_reason = answer["message"]
         if answer["status"] != TrialStatus.RUNNING:
-            return Trial(self._definitions.recorder.copy, answer["trial_id"], answer["status"], answer["message"])
+            return Trial(self._no_values, answer["trial_id"], answer["status"], answer["message"])
         trial_id = str(answer["trial_id"])
         self._held.discard(trial_id)
         trial = self.trials[trial_id]
@@ -131,7 +131,7 @@ class WorkerOracle(MirroredOracle):
         if not self._done:
             raise self._link.ended()
         self.stop_reason = str((self._link.over or {}).get("reason"))
-        return Trial(self._definitions.recorder.copy, "", TrialStatus.STOPPED, self.stop_reason)
+        return Trial(self._no_values, "", TrialStatus.STOPPED, self.stop_reason)
 
     def report(self, trial_id: str, step: int, metrics: Mapping[str, Any], execution: int = 0) -> None:
         """Has the chief record the metrics of one step; kept and sent later while the chief cannot be reached."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from krigetuner.adapters import keras as adapter
 from krigetuner.adapters import keras_2_weights
-from krigetuner.adapters.checkpoints import BUILD, Checkpoints
+from krigetuner.adapters.checkpoints import BEST, BUILD, Checkpoints
 from krigetuner.adapters.context import present_context
 from krigetuner.adapters.fit_source import history_keywords
 from krigetuner.adapters.folds import check_folds, checked_cv, split_folds
@@ -177,7 +177,7 @@ class Tuner(BaseTuner):
         """
         originals = kwargs.pop("callbacks", [])
         folds, context = split_folds(self._folding, args, kwargs), present_context()
-        files = self._files(trial.trial_id)
+        files = self._placed_files(trial.trial_id)
         # a subclass may call this for several parts of the data
         before = 0 if context is None else len(context.results)
         layout = f"{folds.digest}+{before}" if before else folds.digest
@@ -233,9 +233,9 @@ class Tuner(BaseTuner):
             self._check_objective(model, training, kwargs)
         with adapter.bars_off(not kwargs.get("verbose")):
             result = self.hypermodel.fit(hp, model, *args, **kwargs)
+        if model.built:  # for a run_trial of the user's own, too, which may save weights where `load_model` finds them
+            self._files(trial.trial_id).save_build(model)
         if training is not None:
-            if model.built:
-                training.files.save_build(model)
             training.save_unwatched(model, result)
         return result
 
@@ -270,14 +270,27 @@ class Tuner(BaseTuner):
     def _files(self, trial_id: str) -> Checkpoints:
         return Checkpoints(trial_directory(self.project_dir, trial_id))
 
+    def _places_weights(self) -> bool:
+        """Whether a subclass says where the best weights of trials lie; those are its own to remove."""
+        return type(self)._get_checkpoint_fname is not Tuner._get_checkpoint_fname
+
+    def _placed_files(self, trial_id: str) -> Checkpoints:
+        """The files of a trial, its best weights where a subclass has them."""
+        files = self._files(trial_id)
+        if self._places_weights():
+            files.best = Path(self._get_checkpoint_fname(trial_id))
+        return files
+
     def _get_checkpoint_fname(self, trial_id: str, step: int = 0) -> str:
-        """Where the weights of a trial lie, for subclasses that write or read them; its directory exists."""
-        trial_directory(self.project_dir, trial_id, create=True)
-        return str(self._files(trial_id).best)
+        """Where the best weights of a trial lie, for subclasses that write or read them, or want them elsewhere.
+
+        Its directory exists.
+        """
+        return str(trial_directory(self.project_dir, trial_id, create=True) / BEST)
 
     def _get_build_config_fname(self, trial_id: str) -> str:
         """Where the shapes lie that a trial's model is built from."""
-        return str(Path(self._get_checkpoint_fname(trial_id)).with_name(BUILD))
+        return str(trial_directory(self.project_dir, trial_id, create=True) / BUILD)
 
     def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
         """Saves the weights as the trial's best, unless the metrics of the step are known and others are better.
@@ -292,7 +305,7 @@ class Tuner(BaseTuner):
 
     def _settled(self, trial_id: str) -> tuple[Checkpoints, dict[int | float, bool]]:
         """A trial's files, after weights that were saved before their step's metrics were; which step is the best."""
-        files, trial, name = self._files(trial_id), self.oracle.trials.get(trial_id), self.oracle.objective.name
+        files, trial, name = self._placed_files(trial_id), self.oracle.trials.get(trial_id), self.oracle.objective.name
         known: dict[int | float, bool] = {}
         if trial is not None and trial.metrics.exists(name):
             best = trial.metrics.get_best_step(name)
@@ -352,7 +365,7 @@ class Tuner(BaseTuner):
             files.remove_state()
             if other not in needed and number not in outside:  # those may lie inside again
                 files.remove_last()
-                if self.keep_checkpoints == "best" and other not in kept:
+                if self.keep_checkpoints == "best" and other not in kept and not self._places_weights():
                     files.remove_best()
         self._kept = kept
 

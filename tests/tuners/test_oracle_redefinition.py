@@ -173,6 +173,6 @@ def test_an_unrelated_space_is_refused_and_nothing_is_lost(tmp_path: Path) -> No
 
 def test_another_objective_is_refused(tmp_path: Path) -> None:
     drive(opened(tmp_path), 1)
-    for objective in ("val_accuracy", Objective("loss", "max"), [MIN, "val_loss"]):
-        with pytest.raises(StudyMismatch, match=r"(?s)objective.*overwrite=True"):
+    for objective in (None, "val_accuracy", Objective("loss", "max"), [MIN, "val_loss"]):
+        with pytest.raises(StudyMismatch, match=r"(?s)give that objective to .* look at it.*overwrite=True"):
             opened(tmp_path, objective=objective)

@@ -133,7 +133,8 @@ def refuse_unrelated(state: StudyState, objective: Mapping[str, Any], parameters
     if not same_goal(state.objective, objective):
         raise StudyMismatch(
             f"study {state.name!r}: expected the record of a search for objective {_goal(objective)}, "
-            f"got one for objective {_goal(state.objective)}; {WAYS_ON}"
+            f"got one for objective {_goal(state.objective)}; give that objective to go on with it or to look at it, "
+            f"{WAYS_ON}"
         )
     old = [parameter_name(c) for c in state.parameters.values()]
     new = [parameter_name(c) for c in parameters]

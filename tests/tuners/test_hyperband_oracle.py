@@ -55,6 +55,20 @@ def test_values_tell_how_long_to_train() -> None:
     assert "hyperband_iterations" in oracle.stop_reason
 
 
+def test_random_values_of_a_subclass_begin_the_brackets() -> None:
+    class Own(HyperbandOracle):
+        def _random_values(self) -> dict[str, Any] | None:
+            values = super()._random_values()
+            return None if values is None else {**values, "rate": (1 + len(self.trials)) / 100}
+
+    oracle = Own(GOAL, max_epochs=4, factor=2, hyperparameters=mixed(), seed=1)
+    seen = drive(oracle)
+    assert places(oracle) == SCHEDULE
+    first = {f"{i:04}": values for i, values in enumerate(seen) if not values["tuner/round"]}
+    assert [values["rate"] for values in first.values()] == [(1 + int(name)) / 100 for name in first]
+    assert all(values["rate"] in {v["rate"] for v in first.values()} for values in seen)
+
+
 def test_control_values_are_kept_and_are_no_part_of_the_space(tmp_path: Path) -> None:
     oracle = make(tmp_path)
     drive(oracle, result=lambda values: -values["tuner/epochs"] + values["tuner/bracket"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.tuners.oracle_driver import MIN, ORACLES, drive, finish, mixed, points_18, random_oracle
 
-from krigetuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
+from krigetuner.oracles import BayesianOptimizationOracle, GridSearchOracle, RandomSearchOracle
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.synchronized import synchronized
@@ -298,3 +298,29 @@ def test_nothing_is_warned_of_in_an_ordinary_search() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         drive(random_oracle(max_trials=5))
+
+
+@pytest.mark.parametrize("make", ORACLES)
+def test_random_values_of_a_subclass_are_what_is_tried_first(make: Any) -> None:
+    drawn: list[int] = []
+
+    class Own(make):  # type: ignore[misc]
+        def _random_values(self) -> dict[str, Any] | None:
+            drawn.append(len(self.trials))
+            values = super()._random_values()
+            return None if values is None or len(drawn) > 2 else {**values, "units": 7}
+
+    hp = HyperParameters()
+    hp.Int("units", 1, 9)
+    hp.Float("rate", 0, 1)
+    tried = drive(Own(objective=MIN, max_trials=4, hyperparameters=hp, seed=0))
+    if make is GridSearchOracle:
+        assert drawn == []
+    else:
+        assert [values["units"] for values in tried] == [7, 7]
+        assert drawn == [0, 1, 2]
+
+
+def test_the_state_of_a_bayesian_search_has_its_options() -> None:
+    state = BayesianOptimizationOracle(MIN, num_initial_points=5, alpha=0.1, beta=3.0).get_state()
+    assert (state["num_initial_points"], state["alpha"], state["beta"]) == (5, 0.1, 3.0)

@@ -13,7 +13,7 @@ from krigetuner.search.protocol import Algorithm, Answer, Done, Wait
 from krigetuner.search.random_search import RandomSearch
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
-from krigetuner.trial.history import History
+from krigetuner.trial.history import History, Origin
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners import options
 from krigetuner.tuners.oracle import Oracle
@@ -71,8 +71,17 @@ class AlgorithmOracle(Oracle):
             return {"status": TrialStatus.IDLE, "values": None, "message": answer.reason}
         if isinstance(answer, Done):
             return {"status": TrialStatus.STOPPED, "values": None, "message": answer.reason}
-        self._origin = answer[0].origin
-        return {"status": TrialStatus.RUNNING, "values": dict(answer[0].values)}
+        self._origin, values = answer[0].origin, dict(answer[0].values)
+        if self._redefines("_random_values") and self._is_random(self._origin):
+            drawn = self._random_values()
+            if drawn is None:
+                return {"status": TrialStatus.STOPPED, "values": None, "message": "_random_values() has no values left"}
+            values = self._definitions.active_values(drawn)
+        return {"status": TrialStatus.RUNNING, "values": values}
+
+    def _is_random(self, origin: Origin) -> bool:
+        """Whether KerasTuner draws such a trial by `_random_values`, which users' subclasses define."""
+        return False
 
     def _ask(self, space: Space) -> Answer:
         """The algorithm's answer, which is a trial while only observations are known of a space that trials reveal."""
@@ -87,7 +96,7 @@ class AlgorithmOracle(Oracle):
     def _look_ahead(self) -> bool:
         """Asks for what will be tried next, if that is for the algorithm to say; nothing is recorded of it."""
         state = self._ledger.state
-        own = any(map(self._redefines, ("populate_space", "_populate_space", "create_trial")))
+        own = any(map(self._redefines, ("populate_space", "_populate_space", "create_trial", "_random_values")))
         space, number = self._definitions.space(), len(state.trials)
         earlier = self._ledger.next_requeued(space) is not None or state.enqueued
         if own or not self._can_wait or earlier or self.remaining_trials() == 0:
@@ -136,6 +145,9 @@ class RandomSearchOracle(AlgorithmOracle):
 
     def _make_algorithm(self) -> Algorithm:
         return RandomSearch(self.seed)
+
+    def _is_random(self, origin: Origin) -> bool:
+        return True
 
 
 class GridSearchOracle(AlgorithmOracle):
@@ -239,8 +251,16 @@ class BayesianOptimizationOracle(AlgorithmOracle):
         names = ("num_initial_points", "alpha", "acquisition", "beta", "xi")
         return {name: getattr(self, name) for name in names}
 
+    def _is_random(self, origin: Origin) -> bool:
+        return "start" in origin.note
+
     def _options(self) -> dict[str, Any]:
         return {**super()._options(), **self._own_options()}
+
+    def get_state(self) -> dict[str, Any]:
+        """The state in KerasTuner's layout."""
+        own = {"num_initial_points": self.num_initial_points, "alpha": self.alpha, "beta": self.beta}
+        return {**super().get_state(), **own}
 
     def _backend_name(self) -> str:
         from krigetuner.backend.registry import get_backend

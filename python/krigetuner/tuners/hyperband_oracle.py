@@ -105,6 +105,9 @@ class HyperbandOracle(AlgorithmOracle):
         self._note_brackets(brackets, origin, trial_id)
         return answer
 
+    def _is_random(self, origin: Origin) -> bool:
+        return not origin.rung
+
     def _enqueued(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], Origin]:
         """Values that the user asked for take the next free place of a first round, and may be promoted like others."""
         full, _ = super()._enqueued(values)

@@ -103,6 +103,26 @@ def test_what_such_a_loop_returns_comes_first(make: Make, returned: Any) -> None
     assert tuner.history()["loss"].tolist() == pytest.approx(LOSSES)
 
 
+@pytest.mark.filterwarnings("ignore:run_trial. expected the metrics to be returned:DeprecationWarning")
+@pytest.mark.parametrize("step", [0, 7])
+@pytest.mark.parametrize("workers", [None, 1])
+def test_what_such_a_loop_gives_to_the_oracle_itself_comes_before_its_epochs(
+    make: Make, step: int, workers: int | None
+) -> None:
+    class Averages(Loop):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> None:
+            super().run_trial(trial)
+            self.oracle.update_trial(trial.trial_id, {"loss": 0.8, "other": 1.0}, step=step)
+            self.oracle.update_trial(trial.trial_id, {"loss": 0.6, "other": 3.0}, step=step)
+
+    tuner = make(Averages)
+    tuner.search(verbose=0, workers=workers)
+    (trial,) = tuner.oracle.get_best_trials()
+    assert (trial.score, trial.best_step) == (pytest.approx(0.7), step)
+    assert trial.metrics.get_best_value("other") == 2.0
+    assert sorted(tuner.history()["loss"]) == pytest.approx(sorted([*LOSSES, 0.8, 0.6]))
+
+
 def test_logs_without_the_objective_are_recorded_only(make: Make) -> None:
     class Returns(Loop):
         returned = 0.25

@@ -24,7 +24,8 @@ class TrialContext:
         seed: base of the seeds of this trial's training, None to leave every generator alone.
         results: of the executions that the tuner's own `run_trial` has finished in this attempt; a subclass's may call
             it several times, and may drop what it returns.
-        by_hooks: whether epochs were reported by a loop that calls the tuner's hooks itself.
+        by_hooks: the values in the trial's metrics, each by its name, step and place there, that a loop which calls the
+            tuner's hooks itself has reported.
     """
 
     channel: Context
@@ -34,7 +35,7 @@ class TrialContext:
     execution: int = 0
     seed: int | None = None
     results: list[Any] = field(default_factory=list)
-    by_hooks: bool = False
+    by_hooks: set[tuple[str, float, int]] = field(default_factory=set)
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Records the metrics of one step of the execution that runs."""

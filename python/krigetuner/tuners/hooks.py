@@ -10,6 +10,7 @@ from krigetuner.adapters.function import number_of
 from krigetuner.adapters.keras import batch_callback, watching_callback
 from krigetuner.adapters.training import Training
 from krigetuner.trial.trial import TrialStatus
+from krigetuner.tuners import scoring
 from krigetuner.tuners.oracle import Oracle
 from krigetuner.tuners.trial import Trial
 
@@ -84,9 +85,9 @@ class Hooks:
 def report_epoch(tuner: Hooked, trial: Trial, model: Any, epoch: int, logs: Mapping[str, Any] | None) -> None:
     """What `on_epoch_end` does in a training loop that calls it by hand, as in KerasTuner 1.0.
 
-    The metrics are recorded; with the objective among them they count as the trial's, should `run_trial` return
-    nothing. The model is saved, and told to stop where the oracle's `update_trial` answers STOPPED. Outside of the
-    trial's own run it does nothing.
+    The metrics are recorded; with the objective among them they count as the trial's, should `run_trial` neither return
+    any nor give any to the oracle. The model is saved, and told to stop where the oracle's `update_trial` answers
+    STOPPED. Outside of the trial's own run it does nothing.
 
     Args:
         tuner: whose `run_trial` has the loop.
@@ -101,9 +102,10 @@ def report_epoch(tuner: Hooked, trial: Trial, model: Any, epoch: int, logs: Mapp
     numbers = {name: number for name, value in (logs or {}).items() if (number := number_of(value)) is not None}
     stopped = False
     if tuner.oracle.objective.has_value(numbers):
+        before = set(scoring.places(trial))
         told: Any = tuner.oracle.update_trial(trial.trial_id, numbers, step=epoch)
         stopped = TrialStatus.STOPPED in (told, getattr(told, "status", None))
-        context.by_hooks = True
+        context.by_hooks |= set(scoring.places(trial)) - before
     elif numbers:
         context.report(epoch, numbers)
     if hasattr(model, "stop_training") and (stopped or context.should_stop()):

@@ -14,6 +14,9 @@ from krigetuner.trial.objective import Objective
 from krigetuner.trial.trial import TrialStatus
 from krigetuner.tuners.trial import Trial, track
 
+Place = tuple[str, float, int]
+"""Of a value in a trial's metrics: its name, step, and which of the step's."""
+
 
 def reported(metrics: Any, objective: Objective) -> dict[str, float]:
     """Metrics as they were given to an oracle, and the objective's value if it is made of several.
@@ -80,6 +83,38 @@ def score_executions(trial: Trial, objective: Objective) -> None:
         trial.metrics.register(name, direction)
     track(trial.metrics, {**judgement.metrics, objective.name: judgement.score}, judgement.step, objective)
     trial.variance = judgement.variance
+
+
+def places(trial: Trial) -> dict[Place, float]:
+    """All values in a trial's metrics."""
+    return {
+        (name, observation.step, i): value
+        for name, history in trial.metrics.metrics.items()
+        for observation in history.get_history()
+        for i, value in enumerate(observation.value)
+    }
+
+
+def own_reports(trial: Trial, others: Collection[Place], objective: Objective) -> tuple[Execution, ...]:
+    """The best step of what a trial's code has given to the oracle itself; nothing where that is all, or nothing.
+
+    Args:
+        others: the values that are not its own.
+    """
+    metrics = MetricsTracker()
+    for place, value in places(trial).items() if others else ():
+        if place not in others:
+            track(metrics, {place[0]: value}, place[1], objective)
+    step = metrics.get_best_step(objective.name) if metrics.exists(objective.name) else None
+    if step is None:
+        return ()
+    at_best = {
+        name: observation.mean()
+        for name, history in metrics.metrics.items()
+        for observation in history.get_history()
+        if observation.step == step
+    }
+    return (Execution(at_best, int(step)),)
 
 
 def is_result(trial: Trial, objective: Objective) -> bool:

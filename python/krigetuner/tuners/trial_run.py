@@ -118,11 +118,13 @@ class TrialRun:
             trial._note_asked()
         updated = _last_update(trial, objective.name) != before
         if updated and (results is None or not context.by_hooks):
-            way = "on_epoch_end()" if context.by_hooks else "self.oracle.update_trial(), which is deprecated"
+            own = scoring.own_reports(trial, context.by_hooks, objective)
+            only_hooks = context.by_hooks and not own
+            way = "on_epoch_end()" if only_hooks else "self.oracle.update_trial(), which is deprecated"
             _warn_of_old_style(
                 f"got them through {way}. Please remove the call and return them; what was returned is not used."
             )
-            return Outcome(())
+            return Outcome(() if tuner.oracle._redefines("update_trial") else own)
         if results is None and context.results:
             _warn_of_old_style("got None; those of super().run_trial() are used, return them.")
             results = context.results

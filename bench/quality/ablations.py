@@ -86,6 +86,7 @@ ABLATIONS = {
         "lengthscales as fitted, also while others run", STAGNATION, "others_run", lambda running: False
     ),
     "interior": Ablation("edges count from the first trial on", SEARCH, "interior", lambda *_: None),
+    "inside": Ablation("edges count fully when nothing gets better", SEARCH, "INSIDE", 10**9),
     "feasibility": Ablation(
         "failed trials count as the worst seen", ACQUISITION, "Acquisition.weighs_feasibility", False
     ),

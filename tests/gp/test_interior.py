@@ -21,8 +21,8 @@ NUMBERS = np.zeros(2, dtype=bool)
 MIDDLE = np.full(2, 0.5)
 
 
-def belief(trials: int, first: np.ndarray = MIDDLE, categorical: np.ndarray = NUMBERS) -> Penalty:
-    found = interior(first, categorical, trials)
+def belief(trials: int, *rows: np.ndarray, categorical: np.ndarray = NUMBERS) -> Penalty:
+    found = interior(np.array(rows or [MIDDLE]), categorical, trials)
     assert found is not None
     return found
 
@@ -35,14 +35,16 @@ def test_an_edge_counts_one_e_th_after_so_many_trials_and_nothing_inside() -> No
 
 
 def test_it_fades() -> None:
-    assert interior(MIDDLE, NUMBERS, FADED) is not None
-    assert interior(MIDDLE, NUMBERS, FADED + 1) is None
+    assert interior(MIDDLE[None], NUMBERS, FADED) is not None
+    assert interior(MIDDLE[None], NUMBERS, FADED + 1) is None
 
 
 def test_what_was_given_is_inside_and_categories_have_no_edges() -> None:
-    given = belief(7, first=np.array([0.0, 0.9]))
+    given = belief(7, np.array([0.0, 0.9]))
     at = np.array([[0.0, 0.5], [0.1, 0.9], [1.0, 0.5], [0.5, 1.0]])
     assert given.log_weight(at)[0] == pytest.approx([0.0, 0.0, -1.0, -((0.1 / MARGIN) ** 2)])
+    both = belief(7, np.array([0.0, 0.5]), np.array([0.4, 0.9]))
+    assert np.array_equal(both.log_weight(at)[0], given.log_weight(at)[0])
     half = belief(7, categorical=np.array([True, False]))
     assert half.log_weight(np.array([[0.0, 0.5], [1.0, 0.0]]))[0] == pytest.approx([0.0, -1.0])
 

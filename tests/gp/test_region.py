@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from krigetuner.gp.region import EACH, MORE, Region, region
+from krigetuner.gp.region import EACH, MORE, WIDE, Region, region
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
 
@@ -62,6 +62,19 @@ def test_it_closes_in_with_the_observations() -> None:
     x = np.concatenate([x, 0.4 + 0.01 * rng.standard_normal((20, 3))])
     narrow = found(space, x, ((x - 0.4) ** 2).sum(axis=1))
     assert (narrow.upper - narrow.lower).max() < 0.2 * (wide.upper - wide.lower).min()
+
+
+@pytest.mark.parametrize("edge", [0.0, 1.0])
+def test_at_an_edge_it_stays_open_though_all_observations_near_are_there(edge: float) -> None:
+    rng = np.random.default_rng(3)
+    x = 0.4 + 0.01 * rng.standard_normal((40, 3))
+    x[:, 2] = edge
+    near = found(numbers(3), x, ((x - 0.4) ** 2).sum(axis=1))
+    width = near.upper - near.lower
+    assert 0.5 * width[:2].min() / 2 <= width[2] <= width[:2].max()
+    x[:] = edge
+    near = found(numbers(3), x, np.arange(40.0))
+    assert (near.upper - near.lower) == pytest.approx(WIDE)
 
 
 def mixed() -> Space:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Observation, Origin
 
 WORSE = [1.0] * PATIENCE
+STUCK = Step(inside=True)
 
 
 def test_stagnation_is_no_gain_among_the_last_few() -> None:
@@ -53,20 +55,20 @@ def steps(losses: Array, categories: bool = False, noise: float = 1.0, running: 
 
 def test_the_steps_of_trials_that_gain_nothing() -> None:
     losses = np.array([0.5, *[1.0] * (SETTLED - 2)])
-    plain = [Step(), Step(parabola=True, shrunk=True), Step(), Step(shrunk=True)]
+    plain = [STUCK, replace(STUCK, parabola=True, shrunk=True), STUCK, replace(STUCK, shrunk=True)]
     assert steps(losses, True) == steps(np.append(losses, 1.0)) == plain
-    bold = Step(bold=True)
-    assert steps(np.append(losses, 1.0), True) == [bold, plain[1], bold, Step(shrunk=True, elsewhere=True)]
+    bold = replace(STUCK, bold=True)
+    assert steps(np.append(losses, 1.0), True) == [bold, plain[1], bold, replace(plain[3], elsewhere=True)]
     assert steps(np.append(losses, 0.0), True) == [Step()] * 4
 
 
 def test_precise_losses_are_worth_a_parabola_at_every_turn_and_after_each_gain() -> None:
     losses = np.array([0.5, *WORSE])
-    none, turn = Step(), Step(parabola=True, shrunk=True, eager=True)
-    assert steps(losses, noise=0.9 * PRECISE) == [Step(nearby=True), turn, none, turn]
-    assert steps(losses, noise=PRECISE)[3] == Step(shrunk=True)
+    turn = replace(STUCK, parabola=True, shrunk=True, eager=True)
+    assert steps(losses, noise=0.9 * PRECISE) == [replace(STUCK, nearby=True), turn, STUCK, turn]
+    assert steps(losses, noise=PRECISE)[3] == replace(STUCK, shrunk=True)
     assert steps(np.append(losses, 0.0), noise=0.0) == [Step(parabola=True, eager=True)] * 4
-    assert steps(np.array([1.0]), noise=0.0) == [none] * 4
+    assert steps(np.array([1.0]), noise=0.0) == [Step()] * 4
 
 
 def test_one_in_four_is_from_near_the_best_trial_where_numbers_tell() -> None:
@@ -81,7 +83,7 @@ def test_one_in_four_is_from_near_the_best_trial_where_numbers_tell() -> None:
 
 def test_while_the_best_goes_down_in_any_digit_every_second_one_is_from_near_it() -> None:
     falling = np.append(0.5 - 1e-9 * np.arange(DESCENT), 1.0)
-    keen, turn = Step(nearby=True, keen=True), Step(parabola=True, shrunk=True, eager=True)
+    keen, turn = replace(STUCK, nearby=True, keen=True), replace(STUCK, parabola=True, shrunk=True, eager=True)
     assert steps(falling, noise=0.9 * PRECISE) == [keen, turn] * 2
     for losses, noise in (falling, PRECISE), (np.append(falling, np.ones(DESCENT)), 0.0), (falling[-DESCENT:], 0.0):
         assert [step.nearby for step in steps(losses, noise=noise)] == [True, False, False, False]
@@ -248,3 +250,28 @@ def test_while_others_run_every_second_one_comes_from_shorter_lengthscales(runni
 def test_one_at_a_time_the_lengthscales_are_as_fitted() -> None:
     better = [1.0 - 0.1 * i for i in range(9)]
     assert "lengthscales" not in note_of(better)
+
+
+@pytest.mark.parametrize("best", [0.6, 0.9])
+def test_when_nothing_gets_better_edges_far_from_the_best_are_not_tried_one_by_one(
+    best: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hp = HyperParameters()
+    for i in range(3):
+        hp.Float(f"x{i}", 0.0, 1.0)
+    space = Space(hp.space)
+
+    def coordinates_at_such_edges() -> int:
+        search, trials, rows = BayesianSearch(0), list[Observation](), list[Array]()
+        for i in range(40):
+            answer = search.ask(space, History(trials), 1)
+            assert isinstance(answer, list)
+            rows.append(space.encode(answer[0].values))
+            loss = -round(float(np.exp(-10.0 * ((rows[-1] - best) ** 2).sum())), 2)  # found early, and then no better
+            trials.append(Observation(i, answer[0].values, "completed", loss, None, Origin("bayesian")))
+        later = np.array(rows[20:])
+        return int(((np.abs(later - 0.5) == 0.5) & (np.abs(later - best) > 0.5)).sum())
+
+    few = coordinates_at_such_edges()
+    monkeypatch.setattr("krigetuner.search.bayesian.INSIDE", 10**9)
+    assert few <= 2 < coordinates_at_such_edges()

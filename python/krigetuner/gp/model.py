@@ -90,6 +90,11 @@ class Surrogate:
     penalty: Penalty | None = None
     feasibility: Feasibility | None = None
 
+    @property
+    def lowest(self) -> Array:
+        """The row (d,) of those that have ended with the lowest posterior mean."""
+        return np.asarray(self.x[np.argmin(self.means)])
+
     def score(self, x: Array, acquisition: AcquisitionSpec, gradient: bool = False) -> tuple[Array, Array | None]:
         """Acquisition values (m,) at rows x (m, d), larger is better, with gradients (m, d) if asked for."""
         values, slopes = self.backend.score(self.fitted, np.ascontiguousarray(x), acquisition, gradient)
@@ -137,7 +142,7 @@ class Surrogate:
             feasibility: what they say about others.
         """
         hyper = self.choice.found.hyper
-        near = nearest(rows, self.x[np.argmin(self.means)], hyper.lengthscales, hyper.categorical)[:FAILED]
+        near = nearest(rows, self.lowest, hyper.lengthscales, hyper.categorical)[:FAILED]
         model = self._expecting(rows[np.sort(near)]) if len(rows) else self
         return replace(model, feasibility=feasibility)
 

@@ -3,7 +3,7 @@
 What is far away decides a surrogate's lengthscales, transform and noise. Where an objective falls faster or is rougher
 near its minimum than elsewhere, the surrogate of everything takes that for noise; one of the nearest observations alone
 sees more of it (a trust region, Eriksson et al. 2019, taken in turns with the whole as by Diouane et al. 2023). The box
-is as wide as these observations lie apart: it follows them as they come closer.
+is as wide as these observations lie apart: it follows them as they come closer. At an edge it stays open.
 
     n   observations      d   columns      q   numeric columns that are active in the best row
 """
@@ -27,6 +27,8 @@ EDGE = 1e-9
 """How far outside what was rounded may lie, in the width of the box."""
 NARROW = 1e-9
 """Least half-width of the box, in the range of a column."""
+WIDE = 0.1
+"""Half-width in lengthscales where the best row is at an edge in every column."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,22 @@ def region(space: Space, x: Array, losses: Array, lengthscales: Array) -> Region
     alike, count = np.flatnonzero(like), EACH * len(free) + MORE
     if not len(free) or len(alike) < count:
         return None
-    points, centre = x[alike][:, free], best[free]
-    near = nearest(points, centre, lengthscales[free], np.zeros(len(free), dtype=bool))[:count]
-    half = np.maximum(np.median(np.abs(points[near] - centre), axis=0), NARROW)
+    points, centre, lengths = x[alike][:, free], best[free], lengthscales[free]
+    near = nearest(points, centre, lengths, np.zeros(len(free), dtype=bool))[:count]
+    half = _open_at_edges(centre, np.median(np.abs(points[near] - centre), axis=0) / lengths) * lengths
+    half = np.maximum(half, NARROW)
     lower, upper = np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
     return Region(best, free, lower, upper, np.sort(alike[near]))
+
+
+def _open_at_edges(centre: Array, half: Array) -> Array:
+    """Half-widths (q,) in lengthscales, where the centre (q,) is at an edge at least as large as is usual elsewhere.
+
+    Observations that all lie at an edge would never leave it again.
+    """
+    inside = (centre > 0.0) & (centre < 1.0)
+    usual = float(np.median(half[inside])) if inside.any() else WIDE
+    return np.where(inside, half, np.maximum(half, usual))
 
 
 def like_best(space: Space, x: Array, losses: Array) -> tuple[Array, Indices, npt.NDArray[np.bool_]]:

@@ -34,7 +34,7 @@ from krigetuner.search.nearby import WORTH, nearby_row
 from krigetuner.search.protocol import Answer, Suggestion
 from krigetuner.search.randomness import generator, next_number
 from krigetuner.search.seen import no_other, nothing_left
-from krigetuner.search.stagnation import GAIN, SHRINK, Step, next_step
+from krigetuner.search.stagnation import GAIN, INSIDE, SHRINK, Step, next_step
 from krigetuner.space.space import Space
 from krigetuner.trial.history import History, Origin, Value
 
@@ -162,7 +162,9 @@ class BayesianSearch:
         if step.elsewhere:
             note["categories"] = "others"
         if self.acquisition.weighs_edges:
-            model = replace(model, penalty=interior(space.first_guess, space.categorical, len(seen.losses)))
+            rows = np.stack([space.first_guess, model.lowest] if step.inside else [space.first_guess])
+            trials = INSIDE if step.inside else len(seen.losses)
+            model = replace(model, penalty=interior(rows, space.categorical, trials))
         row = self._best_row(space, model.failing(failed, feasible), seen, number, step)
         return (self._any_row(space, seen, number) if row is None else row), note
 

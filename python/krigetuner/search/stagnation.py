@@ -12,6 +12,9 @@ standard deviations of the transformed losses: a gain in the sixth digit is none
 SHRINK = 0.4
 """Lengthscales of the model that believes less of what it has not seen, in those that were fitted (after Berkenkamp,
 Schoellig and Krause 2019, who shrink them as trials go on)."""
+INSIDE = 7
+"""Trials after which the belief that the best is not at the edges (gp/interior.py) is as strong as when nothing gets
+better."""
 SETTLED = 20
 """Trials from which on categories may have been given up too early."""
 PRECISE, QUIET = 5e-5, 0.03
@@ -32,6 +35,7 @@ class Step:
         bold: for an improvement of more than GAIN.
         nearby: from a model of the trials near the best one, if that expects a gain that counts.
         keen: any gain counts for that model.
+        inside: away from edges of ranges, as at the start.
     """
 
     parabola: bool = False
@@ -41,16 +45,18 @@ class Step:
     bold: bool = False
     nearby: bool = False
     keen: bool = False
+    inside: bool = False
 
 
 def next_step(number: int, losses: Array, unit: float, running: int, categories: bool, noise: float) -> Step:
     """The step of a trial.
 
     While nothing gets better every second one comes from shorter lengthscales, and every second of these is a
-    parabola's lowest point instead. Where categories may have been given up too early, the others of these look for
-    other ones, and those between ask for a gain that counts: the best row's last digits are not worth a training then.
-    While other trials run every second one comes from shorter lengthscales too, so that wrong hyperparameters do not
-    make all suggestions of one moment wrong.
+    parabola's lowest point instead. What a model asks for then keeps away from the edges at which the best row is not,
+    where nothing is certain: it would be corner after corner. Where categories may have been given up too early, the
+    others of these look for other ones, and those between ask for a gain that counts: the best row's last digits are
+    not worth a training then. While other trials run every second one comes from shorter lengthscales too, so that
+    wrong hyperparameters do not make all suggestions of one moment wrong.
 
     In spaces of numbers, one trial at a time: every fourth trial comes from a model of what is near the best one, while
     nothing gets better and there is little noise. Where losses are precise a parabola comes first at all of its turns,
@@ -81,6 +87,7 @@ def next_step(number: int, losses: Array, unit: float, running: int, categories:
         bold=settled and not odd,
         nearby=keen or (stuck and numbers and noise < QUIET and number % 4 == 0),
         keen=keen,
+        inside=stuck,
     )
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import keras
 import pytest
-from tests.adapters.keras_model import FIT, Count, Make, X, Y
+from tests.adapters.keras_model import FIT, Count, Make, X, Y, build
 
 from krigetuner.adapters import checkpoints
-from krigetuner.errors import FatalRuntimeError, StoreError
+from krigetuner.errors import FatalRuntimeError, FatalValueError, StoreError
+from krigetuner.space.recorder import HyperParameters
+from krigetuner.tuners.hypermodel import HyperModel
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -75,3 +77,30 @@ def test_a_training_that_gave_no_number_is_not_gone_on_with(make: Make) -> None:
     tuner.search(X, Y, epochs=3, callbacks=[Count(), Diverged()], **FIT)
     assert Count.epochs == [0, 1, 2] * 2
     assert [(t.status, t.attempt) for t in tuner.oracle.trials.values()] == [("COMPLETED", 1)]
+
+
+class Opaque(HyperModel):
+    """What its `fit` returns may have any metrics, as far as can be read."""
+
+    metrics: tuple[str, ...] = ()
+
+    def build(self, hp: HyperParameters) -> Any:
+        model = build(hp)
+        model.compile("adam", "binary_crossentropy", metrics=list(self.metrics), run_eagerly=True)
+        return model
+
+    def fit(self, hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any:
+        history = model.fit(*args, **kwargs)
+        history.history.update({})
+        return history
+
+
+def test_a_training_that_lacked_the_objective_begins_again_with_mended_code(make: Make) -> None:
+    with pytest.raises(FatalValueError, match=r"val_accuracy, in it; it has \['loss', 'val_loss'\]"):
+        make(Opaque(), objective="val_accuracy").search(X, Y, epochs=2, callbacks=[Count()], **FIT)
+    mended = Opaque()
+    mended.metrics = ("accuracy",)
+    tuner = make(mended, objective="val_accuracy")
+    tuner.search(X, Y, epochs=2, callbacks=[Count()], **FIT)
+    assert Count.epochs == [0, 1] * 2
+    assert [t.status for t in tuner.oracle.trials.values()] == ["COMPLETED"]

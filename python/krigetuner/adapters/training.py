@@ -17,6 +17,7 @@ import numpy as np
 from krigetuner.adapters.checkpoints import Checkpoints
 from krigetuner.adapters.context import TrialContext
 from krigetuner.adapters.function import executions, is_history, number_of, rank
+from krigetuner.errors import FatalError
 from krigetuner.run.plain import scalar
 from krigetuner.trial.objective import Objective
 
@@ -103,7 +104,16 @@ class Training:
                 self.files.save_best(model)
 
     def end(self, result: Any) -> None:
-        """An execution has returned its result."""
+        """An execution has returned its result.
+
+        Raises:
+            FatalError: it lacks the objective; gone on from here, the trial would lack it again.
+        """
+        try:
+            executions(result, self.objective, "HyperModel.fit()")
+        except FatalError:
+            self.files.remove_state()
+            raise
         self._from = None
         self._finished.append(_plain(result))
 

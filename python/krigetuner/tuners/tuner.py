@@ -13,7 +13,6 @@ from krigetuner.adapters.checkpoints import BEST, BUILD, Checkpoints
 from krigetuner.adapters.context import present_context
 from krigetuner.adapters.fit_source import history_keywords
 from krigetuner.adapters.folds import check_folds, checked_cv, split_folds
-from krigetuner.adapters.function import executions
 from krigetuner.adapters.tensorboard import separate_logs
 from krigetuner.adapters.training import Training
 from krigetuner.errors import FatalError, KrigeTunerWarning, StoreError
@@ -195,9 +194,8 @@ class Tuner(BaseTuner):
                 own, named = folds.arguments(count % len(folds))
                 named |= {**self._budget(trial, training, named), "callbacks": callbacks}
                 result = self._build_and_fit_model(trial, *own, **named)
-                executions(result, self.oracle.objective, "HyperModel.fit()")
-                results.append(result)
                 training.end(result)
+                results.append(result)
             if isinstance(self.oracle, TravellingOracle):  # else when the end is recorded, which may fail
                 training.files.remove_state()
         except (StoreError, FatalError):

@@ -347,39 +347,3 @@ def test_weights_of_another_search_are_never_taken_for_ours(make: Make) -> None:
     tuner.search(X, Y)
     with pytest.raises(FileNotFoundError, match="expected the weights of trial 0"):
         tuner.get_best_models()
-
-
-def unbuilt(hp: HyperParameters) -> Any:
-    model = keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 8)), keras.layers.Dense(1, activation="sigmoid")])
-    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"], run_eagerly=True)
-    return model
-
-
-@pytest.mark.parametrize("keep", ["best", "all"])
-def test_a_subclass_may_have_the_best_weights_elsewhere(
-    keep: str, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tuner_module, "KEPT", 1)
-
-    class Elsewhere(RandomSearch):
-        def _get_checkpoint_fname(self, trial_id: str) -> str:  # type: ignore[override]
-            return str(tmp_path / f"weights_{trial_id}.weights.h5")
-
-    tuner = make(unbuilt, cls=Elsewhere, max_trials=3, keep_checkpoints=keep)
-    tuner.search(X, Y, epochs=1, **FIT)
-    assert len(list(tmp_path.glob("weights_*.weights.h5"))) == 3
-    assert len(tuner.get_best_models(3)) == 3
-    assert not list(tmp_path.rglob("checkpoint.weights.h5"))
-
-
-def test_weights_that_a_run_trial_of_ones_own_saves_are_found(make: Make) -> None:
-    class Own(RandomSearch):
-        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
-            path = self._get_checkpoint_fname(trial.trial_id)
-            kwargs["callbacks"] = [keras.callbacks.ModelCheckpoint(path, save_weights_only=True)]
-            return self._build_and_fit_model(trial, *args, **kwargs)
-
-    tuner = make(unbuilt, cls=Own)
-    tuner.search(X, Y, epochs=1, **FIT)
-    loss, _ = tuner.get_best_models()[0].evaluate(*FIT["validation_data"], verbose=0)
-    assert loss == pytest.approx(tuner.oracle.get_best_trials()[0].score, rel=1e-5)

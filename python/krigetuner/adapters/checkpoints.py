@@ -70,10 +70,9 @@ class Checkpoints:
     def settle(self, rejected: Callable[[int], bool]) -> None:
         """Makes the candidate the trial's best weights, or removes it when its step is `rejected`."""
         for path, step in self._candidates():
-            if rejected(step):
-                path.unlink()
-            else:
-                path.replace(self.best)
+            if not rejected(step):
+                self._link_best(path)
+            path.unlink()
 
     def _candidates(self) -> list[tuple[Path, int]]:
         found = list(self.directory.glob(f"{CANDIDATE}*.weights.h5"))
@@ -118,17 +117,21 @@ class Checkpoints:
         self._cost = self._saved - began
 
     def _make_best(self, weights: Path) -> None:
-        """The same file under the name of the best weights."""
-        with kept_whole(self.best) as path:
-            try:
-                os.link(weights, path)
-            except OSError:  # a file system without hard links
-                shutil.copyfile(weights, path)
-                _flush(path)
+        """These weights are the best, of a model that is built as `state` says."""
+        self._link_best(weights)
         if not self.build.exists():
             config = json.loads(self.state.read_text(encoding="utf-8")).get("build")
             if config is not None:
                 _write(self.build, config)
+
+    def _link_best(self, weights: Path) -> None:
+        """The same file under the name of the best weights."""
+        with kept_whole(self.best) as path:
+            try:
+                os.link(weights, path)
+            except OSError:  # another file system, or one without hard links
+                shutil.copyfile(weights, path)
+                _flush(path)
 
     def load_state(self) -> dict[str, Any] | None:
         """Where the training stood; None when there is nothing to go on from."""

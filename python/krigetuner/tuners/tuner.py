@@ -357,7 +357,7 @@ class Tuner(BaseTuner):
         ours = {trial_id, trial_id if parent is None else parent}
         kept |= foreign_trials(state.saved) & state.numbers.keys()
         for other in (self._kept - needed) | ours:
-            number, files = state.numbers[other], self._files(other)
+            number, files = state.numbers[other], self._placed_files(other)
             if state.trials[number].status not in ended:
                 continue
             files.remove_state()

@@ -14,7 +14,9 @@ from tests.adapters.keras_model import FIT, Count, Make, X, Y, build
 from krigetuner.adapters import checkpoints
 from krigetuner.errors import FatalRuntimeError, FatalValueError, StoreError
 from krigetuner.space.recorder import HyperParameters
+from krigetuner.tuners.classes import RandomSearch
 from krigetuner.tuners.hypermodel import HyperModel
+from krigetuner.tuners.trial import Trial
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -72,11 +74,18 @@ class Diverged(keras.callbacks.Callback):
             logs["val_loss"] = math.nan
 
 
-def test_a_training_that_gave_no_number_is_not_gone_on_with(make: Make) -> None:
-    tuner = make(max_retries_per_trial=1)
+class EndsItself(RandomSearch):
+    def on_trial_end(self, trial: Trial) -> None:
+        self.oracle.end_trial(trial)
+
+
+@pytest.mark.parametrize("kind", [RandomSearch, EndsItself])
+def test_a_training_that_gave_no_number_is_not_gone_on_with(kind: Any, make: Make) -> None:
+    tuner = make(cls=kind, max_retries_per_trial=1)
     tuner.search(X, Y, epochs=3, callbacks=[Count(), Diverged()], **FIT)
     assert Count.epochs == [0, 1, 2] * 2
     assert [(t.status, t.attempt) for t in tuner.oracle.trials.values()] == [("COMPLETED", 1)]
+    assert not list(Path(tuner.get_trial_dir("0")).glob("training*"))
 
 
 class Opaque(HyperModel):

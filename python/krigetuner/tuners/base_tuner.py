@@ -251,6 +251,9 @@ class BaseTuner:
         self.oracle._conclude(trial)
         self.save()
 
+    def _forget(self, trial_id: str) -> None:
+        """Removes what a further attempt at a trial would go on from, whether or not `on_trial_end` is overridden."""
+
     def on_search_begin(self) -> None:
         """Called at the begin of `search`."""
 

@@ -53,6 +53,9 @@ class Host(Protocol):
     def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
         """Runs a trial."""
 
+    def _forget(self, trial_id: str) -> None:
+        """Removes what a further attempt at a trial would go on from."""
+
     def _training_seed(self, record: TrialRecord) -> int | None:
         """Base of the seeds of an attempt's training."""
 
@@ -230,10 +233,15 @@ class TunerStudy:
 
     def _end(self, trial: Trial) -> None:
         """Runs the hook that ends the trial, and shows what came of it even when that raises."""
+        tuner, result = self._tuner, scoring.is_result(trial, self._tuner.oracle.objective)
         try:
-            self._tuner.on_trial_end(trial)
-            if self._tuner.oracle._runs(trial):
-                self._tuner.oracle._conclude(trial)  # an overridden hook that did not call its base class
+            if not result:
+                tuner._forget(trial.trial_id)  # before another worker may run it again
+            tuner.on_trial_end(trial)
+            if tuner.oracle._runs(trial):
+                tuner.oracle._conclude(trial)  # an overridden hook that did not call its base class
+            if result:
+                tuner._forget(trial.trial_id)  # not before it is recorded, which may fail
         finally:
             record = self._record_of(trial)
             self._show_best()

@@ -22,7 +22,6 @@ from krigetuner.store.artifacts import trial_directory
 from krigetuner.store.connection import Durability
 from krigetuner.trial.budget import EPOCHS
 from krigetuner.trial.trial import TrialStatus
-from krigetuner.tuners import scoring
 from krigetuner.tuners.base_tuner import BaseTuner
 from krigetuner.tuners.hooks import Hooks, report_epoch
 from krigetuner.tuners.hypermodel import HyperModel
@@ -336,12 +335,13 @@ class Tuner(BaseTuner):
 
     def on_trial_end(self, trial: Trial) -> None:
         """Records the trial's end, and removes weights that are not worth keeping."""
-        if not scoring.is_result(trial, self.oracle.objective):
-            self._files(trial.trial_id).remove_state()  # before another worker may train it anew
         try:
             super().on_trial_end(trial)
         finally:
             self._remove_worse(trial.trial_id)
+
+    def _forget(self, trial_id: str) -> None:
+        self._files(trial_id).remove_state()
 
     def _remove_worse(self, trial_id: str) -> None:
         """Removes what trials that have ended need no more: where they stood, and weights but for the best ones'.

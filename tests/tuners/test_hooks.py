@@ -14,6 +14,7 @@ import pytest
 
 from krigetuner.errors import FatalTypeError, KrigeTunerWarning
 from krigetuner.space.recorder import HyperParameters
+from krigetuner.trial.metrics import MetricHistory
 from krigetuner.tuners.builtin_oracles import RandomSearchOracle
 from krigetuner.tuners.classes import RandomSearch
 from krigetuner.tuners.trial import Trial
@@ -121,6 +122,26 @@ def test_what_such_a_loop_gives_to_the_oracle_itself_comes_before_its_epochs(
     assert (trial.score, trial.best_step) == (pytest.approx(0.7), step)
     assert trial.metrics.get_best_value("other") == 2.0
     assert sorted(tuner.history()["loss"]) == pytest.approx(sorted([*LOSSES, 0.8, 0.6]))
+
+
+def test_an_epoch_that_is_told_costs_the_same_after_many(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    ordered = MetricHistory.get_history
+
+    def counted(history: MetricHistory) -> Any:
+        looked.append(len(history._observations))
+        return ordered(history)
+
+    class Long(RandomSearch):
+        def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> float:
+            monkeypatch.setattr(MetricHistory, "get_history", counted)
+            for epoch in range(20):
+                self.on_epoch_end(trial, object(), epoch, logs={"loss": 1.0 / (1 + epoch)})
+            monkeypatch.undo()
+            return 0.5
+
+    make(Long).search(verbose=0)
+    assert sum(looked) <= 20  # all that there is, at most once
 
 
 def test_logs_without_the_objective_are_recorded_only(make: Make) -> None:

@@ -117,6 +117,10 @@ class MetricHistory:
         """The observations in the order of their steps."""
         return sorted(self._observations.values(), key=lambda o: o.step)
 
+    def _count(self, step: float) -> int:
+        """How many values a step has."""
+        return len(self._observations[step].value) if step in self._observations else 0
+
     def set_history(self, observations: Iterable[MetricObservation]) -> None:
         """Adds observations to those there are."""
         for observation in observations:

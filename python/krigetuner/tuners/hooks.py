@@ -102,10 +102,9 @@ def report_epoch(tuner: Hooked, trial: Trial, model: Any, epoch: int, logs: Mapp
     numbers = {name: number for name, value in (logs or {}).items() if (number := number_of(value)) is not None}
     stopped = False
     if tuner.oracle.objective.has_value(numbers):
-        before = set(scoring.places(trial))
         told: Any = tuner.oracle.update_trial(trial.trial_id, numbers, step=epoch)
         stopped = TrialStatus.STOPPED in (told, getattr(told, "status", None))
-        context.by_hooks |= set(scoring.places(trial)) - before
+        context.by_hooks |= scoring.last_places(trial, scoring.reported(numbers, tuner.oracle.objective), epoch)
     elif numbers:
         context.report(epoch, numbers)
     if hasattr(model, "stop_training") and (stopped or context.should_stop()):

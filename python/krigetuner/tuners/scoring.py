@@ -95,6 +95,12 @@ def places(trial: Trial) -> dict[Place, float]:
     }
 
 
+def last_places(trial: Trial, names: Iterable[str], step: int) -> set[Place]:
+    """The places of the values that came last at a step; at any number of steps this takes no longer."""
+    metrics = trial.metrics.metrics
+    return {(name, step, (metrics[name]._count(step) if name in metrics else 0) - 1) for name in names}
+
+
 def own_reports(trial: Trial, others: Collection[Place], objective: Objective) -> tuple[Execution, ...]:
     """The best step of what a trial's code has given to the oracle itself; nothing where that is all, or nothing.
 

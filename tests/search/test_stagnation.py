@@ -274,4 +274,4 @@ def test_when_nothing_gets_better_edges_far_from_the_best_are_not_tried_one_by_o
 
     few = coordinates_at_such_edges()
     monkeypatch.setattr("krigetuner.search.bayesian.INSIDE", 10**9)
-    assert few <= 2 < coordinates_at_such_edges()
+    assert few <= 4 < coordinates_at_such_edges()

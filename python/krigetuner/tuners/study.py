@@ -150,8 +150,8 @@ class TunerStudy:
         fault = self._faults.pop(report.number, None)
         if fault is not None:
             report = replace(failure(job, fault), discovered=_discovered(report))
-        if isinstance(report, Failed) and report.error is None and report.discovered is None:
-            self._tuner.oracle._untold = True  # its process died
+        if _died(report):
+            self._tuner.oracle._untold = True
         try:
             try:
                 self._take_in(trial, _discovered(report))
@@ -229,18 +229,18 @@ class TunerStudy:
             trial.executions = []
             trial.status = TrialStatus.FAILED if report.kind == "failed" else TrialStatus.INVALID
             trial.message = report.message
-            self._end(trial)
+            self._end(trial, _died(report))
 
-    def _end(self, trial: Trial) -> None:
+    def _end(self, trial: Trial, died: bool = False) -> None:
         """Runs the hook that ends the trial, and shows what came of it even when that raises."""
         tuner, result = self._tuner, scoring.is_result(trial, self._tuner.oracle.objective)
         try:
-            if not result:
+            if not (result or died):
                 tuner._forget(trial.trial_id)  # before another worker may run it again
             tuner.on_trial_end(trial)
             if tuner.oracle._runs(trial):
                 tuner.oracle._conclude(trial)  # an overridden hook that did not call its base class
-            if result:
+            if result or self._record_of(trial).status != TrialStatus.INVALID:
                 tuner._forget(trial.trial_id)  # not before it is recorded, which may fail
         finally:
             record = self._record_of(trial)
@@ -254,6 +254,11 @@ class TunerStudy:
         best = self._tuner.oracle.get_best_trials(1)
         if best:
             self._progress.best(best[0].score, best[0].trial_id, self._record_of(best[0]).values)
+
+
+def _died(report: Finished | Failed) -> bool:
+    """Whether the process of a trial died, which says nothing against going on with its training."""
+    return isinstance(report, Failed) and report.error is None and report.discovered is None
 
 
 def _discovered(report: Finished | Failed) -> Mapping[str, Any]:

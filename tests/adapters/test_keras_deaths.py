@@ -1,4 +1,4 @@
-"""Keras trials whose worker process dies: the retry goes on, unlike one after an exception."""
+"""Keras trials in worker processes: what is gone on from after a death, and after a result that was not recorded."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from tests.adapters.keras_model import FIT, Make, X, Y
 
 from krigetuner.adapters import checkpoints
+from krigetuner.errors import StoreError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -49,4 +50,23 @@ def test_a_retry_goes_on_where_the_process_died(
     tuner.search(X, Y, epochs=4, callbacks=[Ends(noted, how)], workers=1, **FIT)
     assert noted.read_text() == epochs
     assert [t.status for t in tuner.oracle.trials.values()] == ["COMPLETED" if retries else "FAILED"]
+    assert not list(Path(tuner.get_trial_dir("0")).glob("training*"))
+
+
+def test_a_result_of_a_worker_that_could_not_be_recorded_is_not_trained_again(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise StoreError("the disk is full")
+
+    noted, fit = tmp_path / "epochs", {**FIT, "epochs": 2, "workers": 1}
+    tuner = make()
+    with monkeypatch.context() as patched:
+        patched.setattr(tuner.oracle._ledger, "finished", refuse)
+        with pytest.raises(StoreError, match="the disk is full"):
+            tuner.search(X, Y, callbacks=[Ends(noted, "not at all")], **fit)
+    tuner = make()
+    tuner.search(X, Y, callbacks=[Ends(noted, "not at all")], **fit)
+    assert noted.read_text() == "01"
+    assert [t.status for t in tuner.oracle.trials.values()] == ["COMPLETED"]
     assert not list(Path(tuner.get_trial_dir("0")).glob("training*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from krigetuner.adapters.training import Training
 from krigetuner.errors import FatalError, KrigeTunerWarning, StoreError
 from krigetuner.run.keras_tuner_project import foreign_trials
 from krigetuner.run.network.role import tuner_id as present_id
-from krigetuner.store.artifacts import trial_directory
+from krigetuner.store.artifacts import ROOT, trial_directory
 from krigetuner.store.connection import Durability
 from krigetuner.trial.budget import EPOCHS
 from krigetuner.trial.trial import TrialStatus
@@ -26,7 +27,6 @@ from krigetuner.tuners.base_tuner import BaseTuner
 from krigetuner.tuners.hooks import Hooks, report_epoch
 from krigetuner.tuners.hypermodel import HyperModel
 from krigetuner.tuners.oracle import Oracle
-from krigetuner.tuners.travelling_oracle import TravellingOracle
 from krigetuner.tuners.trial import Trial
 
 VALIDATION = {"validation_data", "validation_split"}
@@ -195,7 +195,7 @@ class Tuner(BaseTuner):
                 result = self._build_and_fit_model(trial, *own, **named)
                 training.end(result)
                 results.append(result)
-            if isinstance(self.oracle, TravellingOracle):  # else when the end is recorded, which may fail
+            if os.environ.get(ROOT):  # files that are sent from here; else once the end is recorded, which may fail
                 training.files.remove_state()
         except (StoreError, FatalError):
             raise  # the search's trouble: the trial will go on from here

@@ -48,6 +48,19 @@ def test_a_subclass_may_have_the_best_weights_elsewhere(
     assert not list(tmp_path.rglob("checkpoint.weights.h5"))
 
 
+def test_a_subclass_that_names_weights_by_their_step_has_the_best_ones_where_others_have_them(
+    make: Make, tmp_path: Path
+) -> None:
+    class BySteps(RandomSearch):  # as written for KerasTuner 1.0
+        def _get_checkpoint_fname(self, trial_id: str, step: int) -> str:  # type: ignore[override]
+            return str(tmp_path / f"{trial_id}-{step}")
+
+    tuner = make(unbuilt, cls=BySteps)
+    tuner.search(X, Y, epochs=1, **FIT)
+    assert len(tuner.get_best_models()) == 1
+    assert [path.name for path in tmp_path.rglob("*.h5")] == ["checkpoint.weights.h5"]
+
+
 def test_where_trials_go_on_from_others_all_weights_still_have_their_models(make: Make, tmp_path: Path) -> None:
     kind = elsewhere(Hyperband, tmp_path)
     tuner = make(unbuilt, cls=kind, max_trials=None, max_epochs=2, factor=2)

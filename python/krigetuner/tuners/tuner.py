@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 from collections.abc import Mapping
@@ -268,8 +269,14 @@ class Tuner(BaseTuner):
         return Checkpoints(trial_directory(self.project_dir, trial_id))
 
     def _places_weights(self) -> bool:
-        """Whether a subclass says where the best weights of trials lie; those are its own to remove."""
-        return type(self)._get_checkpoint_fname is not Tuner._get_checkpoint_fname
+        """Whether a subclass says where the best weights of trials lie; those are its own to remove.
+
+        One that must be told a step, as in KerasTuner 1.0, speaks of other weights.
+        """
+        if type(self)._get_checkpoint_fname is Tuner._get_checkpoint_fname:
+            return False
+        step = inspect.signature(self._get_checkpoint_fname).parameters.get("step")
+        return step is None or step.default is not step.empty
 
     def _placed_files(self, trial_id: str) -> Checkpoints:
         """The files of a trial, its best weights where a subclass has them."""

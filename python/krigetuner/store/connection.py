@@ -272,7 +272,7 @@ class Connection:
             raw, self._raw = self._raw, None
             if raw is not None:
                 if self.sqlite and not self._read_only:  # SQLite does it by itself only where nobody reads meanwhile
-                    with suppress(*self._errors):
+                    with suppress(*self._errors):  # on a full disk, say; nothing is lost, the log still has it
                         raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
                 raw.close()
             engine.dispose()

@@ -61,7 +61,7 @@ inline std::vector<std::uint8_t> category_flags(const py::object& value, index_t
 
 inline Family family_of(const py::object& family) {
     return static_cast<Family>(
-        one_of("family", family, {"matern12", "matern32", "matern52", "rbf"}));
+        one_of("family", family, {"matern12", "matern32", "matern52", "rbf", "additive52"}));
 }
 
 inline OwnedHyper make_hyper(const py::object& lengthscales, const py::object& variance,

@@ -12,6 +12,7 @@ namespace krige {
 namespace {
 
 constexpr double coordinate_limit = 1e150;  // keeps squared distances finite
+constexpr double exponent_limit = 350;      // keeps products of two exponentials finite
 constexpr index_t row_band = 128;           // rows of a triangle that one thread takes at a time
 constexpr index_t mirror_tile = 8;          // rows and columns that are transposed at a time
 
@@ -27,7 +28,8 @@ Radial radial_for(Family family) {
         case Family::rbf: return radial_of<Family::rbf>;
         case Family::matern12: return radial_of<Family::matern12>;
         case Family::matern32: return radial_of<Family::matern32>;
-        case Family::matern52: break;
+        case Family::matern52:
+        case Family::additive52: break;
     }
     return radial_of<Family::matern52>;
 }
@@ -52,15 +54,59 @@ double difference(const Metric& metric, const Points& a, index_t i, const Points
     return delta == 0.0 ? 0.0 : metric.inverse[static_cast<std::size_t>(place)];
 }
 
-double squared_distance(const Metric& metric, const Points& a, index_t i, const Points& b,
-                        index_t c) {
-    double u = 0.0;
-    for (index_t place = 0; place < metric.d(); ++place) {
-        const double delta = difference(metric, a, i, b, c, place);
-        u += delta * delta;
+// The kernel of two points, and by place the slope of radial() or term().
+class Pair {
+  public:
+    explicit Pair(const Metric& metric)
+        : metric_(metric), radial_(radial_for(metric.family)), slopes_(metric.order.size()) {}
+
+    void set(const Points& a, index_t i, const Points& b, index_t c) {
+        if (metric_.family == Family::additive52) {
+            set_terms(a, i, b, c);
+            return;
+        }
+        double slope;
+        radial_(squared_distance(a, i, b, c, 0), metric_.variance, value_, slope);
+        std::fill(slopes_.begin(), slopes_.end(), slope);
     }
-    return u;
-}
+    double value() const { return value_; }
+    double slope(index_t place) const { return slopes_[static_cast<std::size_t>(place)]; }
+
+  private:
+    double squared_distance(const Points& a, index_t i, const Points& b, index_t c,
+                            index_t first) const {
+        double u = 0.0;
+        for (index_t place = first; place < metric_.d(); ++place) {
+            const double delta = difference(metric_, a, i, b, c, place);
+            u += delta * delta;
+        }
+        return u;
+    }
+
+    void set_terms(const Points& a, index_t i, const Points& b, index_t c) {
+        const index_t numeric = metric_.numeric;
+        double shared;
+        double fall;
+        radial_(squared_distance(a, i, b, c, numeric),
+                metric_.variance / static_cast<double>(numeric), shared, fall);
+        double sum = 0.0;
+        for (index_t place = 0; place < numeric; ++place) {
+            const double s = std::abs(difference(metric_, a, i, b, c, place));
+            double one;
+            double slope;
+            term(s, exp_minus(s), one, slope);
+            sum += one;
+            slopes_[static_cast<std::size_t>(place)] = shared * slope;
+        }
+        std::fill(slopes_.begin() + numeric, slopes_.end(), fall * sum);
+        value_ = shared * sum;
+    }
+
+    const Metric& metric_;
+    Radial radial_;
+    double value_ = 0.0;
+    std::vector<double> slopes_;
+};
 
 }  // namespace
 
@@ -73,6 +119,7 @@ Metric::Metric(const Hyper& hyper) : family(hyper.family), variance(hyper.varian
         }
         if (!categorical) numeric = static_cast<index_t>(order.size());
     }
+    if (family == Family::additive52 && numeric < 2) family = Family::matern52;
     const double scale = std::sqrt(distance_scale(family));
     inverse.reserve(d);
     weight.reserve(d);
@@ -82,23 +129,49 @@ Metric::Metric(const Hyper& hyper) : family(hyper.family), variance(hyper.varian
     }
 }
 
-void Points::assign(ConstMatrix x, const Metric& metric) {
-    count = x.rows;
+void Points::allocate(index_t count_, index_t places_) {
+    count = count_;
+    places = places_;
     stride = (count + 15) / 16 * 16;
-    values.reserve(metric.d() * stride);
+    values = Buffer(places * stride);
+    for (index_t j = 0; j < places; ++j) std::fill(place(j) + count, place(j) + stride, 0.0);
+}
+
+Points::Points(ConstMatrix x, const Metric& metric) {
+    const bool additive = metric.family == Family::additive52;
+    allocate(x.rows, metric.d() + (additive ? 2 * metric.numeric : 0));
+    double largest = 0.0;
     for (index_t j = 0; j < metric.d(); ++j) {
-        double* out = values.data() + j * stride;
+        double* out = place(j);
         const double* in = x.data + metric.order[static_cast<std::size_t>(j)];
         if (j < metric.numeric) {
             const double inverse = metric.inverse[static_cast<std::size_t>(j)];
             for (index_t i = 0; i < count; ++i) {
                 out[i] =
                     std::clamp(in[i * x.stride] * inverse, -coordinate_limit, coordinate_limit);
+                largest = std::max(largest, std::abs(out[i]));
             }
         } else {
             for (index_t i = 0; i < count; ++i) out[i] = in[i * x.stride];
         }
-        std::fill(out + count, out + stride, 0.0);
+    }
+    if (additive && largest > exponent_limit) places = metric.d();
+    if (places == metric.d()) return;
+    for (index_t j = 0; j < metric.numeric; ++j) {
+        double* up = place(metric.d() + j);
+        double* down = place(metric.d() + metric.numeric + j);
+        for (index_t i = 0; i < count; ++i) {
+            up[i] = std::exp(place(j)[i]);
+            down[i] = 1.0 / up[i];
+        }
+    }
+}
+
+Points::Points(const Points& a, const Points& b) {
+    allocate(a.count + b.count, std::min(a.places, b.places));
+    for (index_t j = 0; j < places; ++j) {
+        std::copy(a.place(j), a.place(j) + a.count, place(j));
+        std::copy(b.place(j), b.place(j) + b.count, place(j) + a.count);
     }
 }
 
@@ -140,20 +213,19 @@ void kernel_by_hyper(ConstMatrix a, ConstMatrix b, const Hyper& hyper, double* o
     const Metric metric(hyper);
     const Points pa(a, metric);
     const Points pb(b, metric);
-    const Radial radial = radial_for(metric.family);
+    Pair pair(metric);
     const index_t n = a.rows;
     const index_t m = b.rows;
     for (index_t i = 0; i < n; ++i) {
         for (index_t c = 0; c < m; ++c) {
-            double value;
-            double slope;
-            radial(squared_distance(metric, pa, i, pb, c), metric.variance, value, slope);
+            pair.set(pa, i, pb, c);
             for (index_t place = 0; place < metric.d(); ++place) {
+                const double slope = pair.slope(place);
                 const double delta = difference(metric, pa, i, pb, c, place);
                 const index_t j = metric.order[static_cast<std::size_t>(place)];
                 out[(j * n + i) * m + c] = slope == 0.0 ? 0.0 : slope * delta * delta;
             }
-            out[(metric.d() * n + i) * m + c] = value;
+            out[(metric.d() * n + i) * m + c] = pair.value();
         }
     }
 }
@@ -162,15 +234,14 @@ void kernel_by_query(ConstMatrix a, ConstMatrix b, const Hyper& hyper, double* o
     const Metric metric(hyper);
     const Points pa(a, metric);
     const Points pb(b, metric);
-    const Radial radial = radial_for(metric.family);
+    Pair pair(metric);
     const index_t n = a.rows;
     const index_t m = b.rows;
     for (index_t i = 0; i < n; ++i) {
         for (index_t c = 0; c < m; ++c) {
-            double value;
-            double slope;
-            radial(squared_distance(metric, pa, i, pb, c), metric.variance, value, slope);
+            pair.set(pa, i, pb, c);
             for (index_t place = 0; place < metric.d(); ++place) {
+                const double slope = pair.slope(place);
                 const auto at = static_cast<std::size_t>(place);
                 const double delta =
                     place < metric.numeric ? difference(metric, pa, i, pb, c, place) : 0.0;

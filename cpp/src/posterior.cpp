@@ -32,20 +32,14 @@ Posterior::Posterior(ConstMatrix x, const double* y, const double* noise, const 
 }
 
 Posterior::Posterior(const Posterior& base, ConstMatrix x, const double* y, const double* noise)
-    : metric_(base.metric_), jitter_(base.jitter_) {
+    : Posterior(base, Points(x, base.metric_), y, noise) {}
+
+Posterior::Posterior(const Posterior& base, const Points& added, const double* y,
+                     const double* noise)
+    : metric_(base.metric_), points_(base.points_, added), jitter_(base.jitter_) {
     const index_t n = base.count();
-    const index_t k = x.rows;
+    const index_t k = added.count;
     const index_t total = n + k;
-    const Points added(x, metric_);
-    points_.count = total;
-    points_.stride = round_up(total);
-    points_.values = Buffer(d() * points_.stride);
-    for (index_t j = 0; j < d(); ++j) {
-        double* out = points_.values.data() + j * points_.stride;
-        std::copy(base.points_.place(j), base.points_.place(j) + n, out);
-        std::copy(added.place(j), added.place(j) + k, out + n);
-        std::fill(out + total, out + points_.stride, 0.0);
-    }
     allocate(total);
     const Matrix l{factor_.data(), total, total, stride_};
     for (index_t i = 0; i < n; ++i)

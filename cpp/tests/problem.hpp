@@ -65,26 +65,43 @@ struct Problem {
     static void round(double& value) { value = value < 0.5 ? 0.25 : 0.75; }
 };
 
-// the kernel from its definition in extended precision
-inline long double definition(const Hyper& hyper, const double* a, const double* b) {
+// a radial function of the dimensions for which `counts` is true, in extended precision
+template <class Counts>
+long double radial_definition(const Hyper& hyper, const double* a, const double* b,
+                              Counts&& counts) {
     long double r2 = 0;
     for (index_t j = 0; j < hyper.d; ++j) {
+        if (!counts(j)) continue;
         long double delta = static_cast<long double>(a[j]) - b[j];
         if (hyper.categorical[j] != 0) delta = delta == 0 ? 0 : 1;
         r2 += delta * delta /
               (static_cast<long double>(hyper.lengthscales[j]) * hyper.lengthscales[j]);
     }
-    long double value = std::exp(-r2 / 2);
-    if (hyper.family == Family::matern12) value = std::exp(-std::sqrt(r2));
+    if (hyper.family == Family::rbf) return std::exp(-r2 / 2);
+    if (hyper.family == Family::matern12) return std::exp(-std::sqrt(r2));
     if (hyper.family == Family::matern32) {
         const long double s = std::sqrt(3 * r2);
-        value = (1 + s) * std::exp(-s);
+        return (1 + s) * std::exp(-s);
     }
-    if (hyper.family == Family::matern52) {
-        const long double s = std::sqrt(5 * r2);
-        value = (1 + s + s * s / 3) * std::exp(-s);
+    const long double s = std::sqrt(5 * r2);
+    return (1 + s + s * s / 3) * std::exp(-s);
+}
+
+// the kernel from its definition
+inline long double definition(const Hyper& hyper, const double* a, const double* b) {
+    if (hyper.family != Family::additive52) {
+        return hyper.variance * radial_definition(hyper, a, b, [](index_t) { return true; });
     }
-    return hyper.variance * value;
+    long double sum = 0;
+    int terms = 0;
+    for (index_t j = 0; j < hyper.d; ++j) {
+        if (hyper.categorical[j] != 0) continue;
+        sum += radial_definition(hyper, a, b, [j](index_t other) { return other == j; });
+        ++terms;
+    }
+    const long double shared =
+        radial_definition(hyper, a, b, [&](index_t j) { return hyper.categorical[j] != 0; });
+    return hyper.variance * shared * (terms > 0 ? sum / terms : 1.0L);
 }
 
 // central differences, extrapolated once: error of the order of step^4
@@ -115,6 +132,7 @@ std::pair<Doubles, Doubles> at_both_levels(F&& f) {
     return out;
 }
 
-constexpr Family families[] = {Family::matern12, Family::matern32, Family::matern52, Family::rbf};
+constexpr Family families[] = {Family::matern12, Family::matern32, Family::matern52, Family::rbf,
+                               Family::additive52};
 
 }  // namespace krige::tests

@@ -112,6 +112,18 @@ TEST_CASE("fit and likelihood agree") {
     CHECK(fitted(p).log_likelihood() == doctest::Approx(value).epsilon(1e-13));
 }
 
+TEST_CASE("an additive posterior is extended by points too far away for exponentials") {
+    Problem p(17, 20, 4, 9, Family::additive52);
+    p.x[4 * 15] = 1e3;
+    const Posterior whole = fitted(p);
+    const Posterior part({p.x.data(), 15, 4, 4}, p.y.data(), p.noise.data(), p.hyper(), 0.0);
+    const Posterior extended(part, {p.x.data() + 4 * 15, 5, 4, 4}, p.y.data(), p.noise.data() + 15);
+    const Doubles expected = moments(whole, p.queries());
+    const Doubles found = moments(extended, p.queries());
+    for (std::size_t c = 0; c < expected.size(); ++c)
+        CHECK(found[c] == doctest::Approx(expected[c]).epsilon(1e-12));
+}
+
 TEST_CASE("score gradients are slopes") {
     for (const Family family : families) {
         for (const index_t m : {1, 7, 16, 70}) {

@@ -63,14 +63,11 @@ __global__ void __launch_bounds__(pair_threads)
     const PairThread thread;
     const PairTile<double> tile(x, tile_row * pair_tile, x, tile_col * pair_tile, s, rows, cols);
     double u[4][4];
-    tile.squared_distances(thread, setting, u);
+    tile.template kernel_arguments<family>(thread, setting, u);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
 #pragma unroll
-        for (int j = 0; j < 4; ++j) {
-            double slope;
-            radial<family>(u[i][j], setting.variance, u[i][j], slope);
-        }
+        for (int j = 0; j < 4; ++j) u[i][j] = kernel_value<family>(u[i][j], setting.variance);
     }
     double* matrix = out.data + s * out.step;
     const double* own = noise == nullptr ? nullptr : noise + s * noise_step;
@@ -92,28 +89,54 @@ __global__ void __launch_bounds__(pair_threads)
     const PairTile<T> tile(a, static_cast<int>(blockIdx.x) * pair_tile, b,
                            static_cast<int>(blockIdx.y) * pair_tile, 0, rows, cols);
     T u[4][4];
-    tile.squared_distances(thread, setting, u);
+    tile.template kernel_arguments<family>(thread, setting, u);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
             const int row = tile.a_begin + thread.row(i);
             const int col = tile.b_begin + thread.col(j);
-            T value;
-            T slope;
-            radial<family>(u[i][j], variance, value, slope);
+            const T value = kernel_value<family>(u[i][j], variance);
             if (row < a.count && col < b.count) out.data[row * out.stride + col] = value;
         }
     }
 }
 
-// the scaled difference of two points at one place; in a categorical one its square is what counts
-__device__ __forceinline__ double difference(const Setting& setting, const Points<double>& a, int i,
-                                             const Points<double>& b, int c, int place) {
-    const double delta = a.values[place * a.stride + i] - b.values[place * b.stride + c];
-    if (place < setting.numeric) return delta;
-    return delta == 0.0 ? 0.0 : setting.inverse[place];
-}
+// points i of a and c of b
+struct Pair {
+    const Setting& setting;
+    const Points<double>& a;
+    const Points<double>& b;
+    int i;
+    int c;
+
+    // scaled, at one place; in a categorical one its square is what counts
+    __device__ __forceinline__ double difference(int place) const {
+        const double delta = a.values[place * a.stride + i] - b.values[place * b.stride + c];
+        if (place < setting.numeric) return delta;
+        return delta == 0.0 ? 0.0 : setting.inverse[place];
+    }
+
+    // scaled, over the places from `from` on
+    __device__ __forceinline__ double squared_distance(int from) const {
+        double u = 0.0;
+        for (int place = from; place < setting.d; ++place) {
+            const double delta = difference(place);
+            u += delta * delta;
+        }
+        return u;
+    }
+
+    // by a hyperparameter, or with `query` by a coordinate of a
+    template <bool query>
+    __device__ __forceinline__ double derivative(int place, double slope) const {
+        const double delta = difference(place);
+        const double factor = !query                    ? delta
+                              : place < setting.numeric ? -setting.inverse[place]
+                                                        : 0.0;
+        return slope == 0.0 ? 0.0 : slope * delta * factor;
+    }
+};
 
 // by the hyperparameters, or with `query` by the coordinates of the rows of a; a thread per pair
 template <Family family, bool query>
@@ -122,23 +145,29 @@ __global__ void derivative_kernel(Metric metric, Points<double> a, Points<double
     const index_t at = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
     if (at >= pairs) return;
     const Setting setting = setting_of(metric, 0);
-    const int i = static_cast<int>(at / b.count);
-    const int c = static_cast<int>(at % b.count);
-    double u = 0.0;
-    for (int place = 0; place < setting.d; ++place) {
-        const double delta = difference(setting, a, i, b, c, place);
-        u += delta * delta;
+    const Pair pair{setting, a, b, static_cast<int>(at / b.count), static_cast<int>(at % b.count)};
+    double value = 0.0;
+    double slope = 0.0;
+    int place = 0;
+    if constexpr (family == Family::additive52) {
+        double shared;
+        double fall;
+        radial<Family::matern52>(pair.squared_distance(setting.numeric),
+                                 setting.variance / setting.numeric, shared, fall);
+        for (; place < setting.numeric; ++place) {
+            double one;
+            double own;
+            additive_term(pair.difference(place), one, own);
+            out[metric.order[place] * pairs + at] = pair.derivative<query>(place, shared * own);
+            value += one;
+        }
+        slope = fall * value;  // that of every categorical place
+        value *= shared;
+    } else {
+        radial<family>(pair.squared_distance(0), setting.variance, value, slope);
     }
-    double value;
-    double slope;
-    radial<family>(u, setting.variance, value, slope);
-    for (int place = 0; place < setting.d; ++place) {
-        const double delta = difference(setting, a, i, b, c, place);
-        const double factor = !query                    ? delta
-                              : place < setting.numeric ? -setting.inverse[place]
-                                                        : 0.0;
-        out[metric.order[place] * pairs + at] = slope == 0.0 ? 0.0 : slope * delta * factor;
-    }
+    for (; place < setting.d; ++place)
+        out[metric.order[place] * pairs + at] = pair.derivative<query>(place, slope);
     if (!query) out[setting.d * pairs + at] = value;
 }
 

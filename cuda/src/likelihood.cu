@@ -94,6 +94,78 @@ __global__ void __launch_bounds__(pair_threads)
     }
 }
 
+// weight := alpha alpha^T - K^-1 at the thread's pairs below the diagonal, zero at the others
+__device__ __forceinline__ void pair_weights(const PairTile<double>& tile, const PairThread& thread,
+                                             int n, int s, const Matrices<const double>& inverse,
+                                             const double* alpha, double (&weight)[4][4]) {
+    const index_t at = static_cast<index_t>(s) * n;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        const int row = tile.a_begin + thread.row(i);
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+            const int col = tile.b_begin + thread.col(j);
+            weight[i][j] = row < n && col < row
+                               ? alpha[at + row] * alpha[at + col] -
+                                     inverse.data[s * inverse.step + row * inverse.stride + col]
+                               : 0.0;
+        }
+    }
+}
+
+// contract_kernel of an additive kernel, whose slopes differ from numeric place to place; that of
+// every categorical place is in the factor which all terms share.
+template <>
+__global__ void __launch_bounds__(pair_threads) contract_kernel<Family::additive52>(
+    Metric metric, Points<double> x, Matrices<const double> inverse, const double* alpha,
+    double* partial) {
+    KRIGE_SHARED(double, rows, pair_chunk* pair_tile);
+    KRIGE_SHARED(double, cols, pair_chunk* pair_tile);
+    KRIGE_SHARED(double, warp_sums, pair_threads / warp_lanes);
+    int tile_row;
+    int tile_col;
+    lower_tile(static_cast<int>(blockIdx.x), tile_row, tile_col);
+    const int s = static_cast<int>(blockIdx.y);
+    const Setting setting = setting_of(metric, s);
+    const PairThread thread;
+    const PairTile<double> tile(x, tile_row * pair_tile, x, tile_col * pair_tile, s, rows, cols);
+    double* sums = partial + (static_cast<index_t>(s) * gridDim.x + blockIdx.x) * setting.d;
+    double factor[4][4];
+    double fall[4][4];
+    double total[4][4];
+    tile.shared_factor(thread, setting, setting.variance / setting.numeric, factor, fall);
+    pair_weights(tile, thread, x.count, s, inverse, alpha, total);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+            factor[i][j] *= total[i][j];
+            fall[i][j] *= total[i][j];
+        }
+    }
+    clear(total);
+    tile.each_place(0, setting.numeric, [&](int place, int p) {
+        double sum = 0.0;
+        tile.differences(thread, p, [&](int i, int j, double delta) {
+            double value;
+            double slope;
+            additive_term(delta, value, slope);
+            total[i][j] += value;
+            sum += factor[i][j] * slope * delta * delta;
+        });
+        sum = block_sum<pair_threads>(sum, warp_sums);
+        if (threadIdx.x == 0) sums[place] = sum;
+    });
+    tile.each_place(setting.numeric, setting.d, [&](int place, int p) {
+        double sum = 0.0;
+        tile.differences(thread, p, [&](int i, int j, double delta) {
+            sum += delta == 0.0 ? 0.0 : fall[i][j] * total[i][j];
+        });
+        sum = block_sum<pair_threads>(sum, warp_sums);
+        if (threadIdx.x == 0) sums[place] = sum * setting.weight[place];
+    });
+}
+
 // by_place (batch, d) := sums of partial (batch, tiles, d) over the tiles
 __global__ void __launch_bounds__(sum_threads)
     contract_sum_kernel(int d, int tiles, const double* partial, double* by_place) {

@@ -132,6 +132,63 @@ __global__ void __launch_bounds__(pair_threads)
     }
 }
 
+// weight := by_mean alpha + by_solved beta of the thread's pairs, zero beyond the points
+__device__ __forceinline__ void pair_weights(const PairTile<double>& tile, const PairThread& thread,
+                                             const Matrices<const double>& beta,
+                                             const double* alpha, const double* by_mean,
+                                             const double* by_solved, double (&weight)[4][4]) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        const int row = tile.a_begin + thread.row(i);
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+            const int col = tile.b_begin + thread.col(j);
+            weight[i][j] = row < tile.a.count && col < tile.b.count
+                               ? by_mean[row] * alpha[col] +
+                                     by_solved[row] * beta.data[row * beta.stride + col]
+                               : 0.0;
+        }
+    }
+}
+
+// gradient_kernel of an additive kernel, whose slopes differ from place to place.
+template <>
+__global__ void __launch_bounds__(pair_threads) gradient_kernel<Family::additive52>(
+    Metric metric, Points<double> candidates, Points<double> x, Matrices<const double> beta,
+    const double* alpha, const double* by_mean, const double* by_solved, double* partial) {
+    KRIGE_SHARED(double, rows, pair_chunk* pair_tile);
+    KRIGE_SHARED(double, cols, pair_chunk* pair_tile);
+    const Setting setting = setting_of(metric, 0);
+    const PairThread thread;
+    const int splits = static_cast<int>(gridDim.y);
+    const int split = static_cast<int>(blockIdx.y);
+    // of the 4 rows summed over 16 lanes, every fourth lane keeps one
+    const int lane = static_cast<int>(threadIdx.x) % warp_lanes;
+    const int kept_row = thread.row(lane % 16 / 4) + static_cast<int>(blockIdx.x) * pair_tile;
+    const bool keeps = lane % 4 == 0 && kept_row < candidates.count;
+    double* sums =
+        partial + (static_cast<index_t>(split) * candidates.count + kept_row) * setting.d;
+    for (int begin = split * pair_tile; begin < x.count; begin += splits * pair_tile) {
+        const PairTile<double> tile(candidates, static_cast<int>(blockIdx.x) * pair_tile, x, begin,
+                                    0, rows, cols);
+        double factor[4][4];
+        double weight[4][4];
+        tile.shared_factor(thread, setting, setting.variance / setting.numeric, factor, weight);
+        pair_weights(tile, thread, beta, alpha, by_mean, by_solved, weight);
+        tile.each_place(0, setting.numeric, [&](int place, int p) {
+            double sum[4] = {0.0, 0.0, 0.0, 0.0};
+            tile.differences(thread, p, [&](int i, int j, double delta) {
+                double value;
+                double slope;
+                additive_term(delta, value, slope);
+                sum[i] += weight[i][j] * factor[i][j] * slope * delta;
+            });
+            share_sums<4, 16>(sum, lane);
+            if (keeps) sums[place] = (begin == split * pair_tile ? 0.0 : sums[place]) + sum[0];
+        });
+    }
+}
+
 __global__ void gradient_sum_kernel(Metric metric, int m, int splits, const double* partial,
                                     double* gradient) {
     const index_t size = static_cast<index_t>(m) * metric.d;

@@ -109,6 +109,8 @@ TEST_CASE("distances without bound do not overflow") {
     for (std::size_t i = 0; i < 9; ++i) p.x[3 * i + 2] = static_cast<double>(i % 4);
     for (const auto family : families) {
         p.family = family;
+        // an additive kernel is zero where every one of its terms is
+        if (family == krige::Family::additive52) p.lengthscales[1] = 1e-300;
         const DeviceMetric metric(p);
         DevicePoints<double> x(metric, p.x, p.n);
         DevicePoints<float> narrow(metric, p.x, p.n);

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.contracts.problems import ACQUISITIONS, FAMILIES, close, make_problem
+from tests.contracts.problems import ACQUISITIONS, FAMILIES, RADIAL, close, make_problem
 
 from krigetuner.backend.protocol import AcquisitionSpec, KernelHyper
 
@@ -108,11 +109,13 @@ class BackendValues:
         query = np.array([[0.4, 0.5], [0.2, 0.9]])
         r = math.hypot(0.2 / 0.5, 0.4 / 0.7)
         s = math.sqrt({"matern32": 3, "matern52": 5}.get(family, 1)) * r
+        terms = [math.sqrt(5) * 0.2 / 0.5, math.sqrt(5) * 0.4 / 0.7]
         shape = {
             "rbf": math.exp(-r * r / 2),
             "matern12": math.exp(-r),
             "matern32": (1 + s) * math.exp(-s),
             "matern52": (1 + s + s * s / 3) * math.exp(-s),
+            "additive52": sum((1 + t + t * t / 3) * math.exp(-t) for t in terms) / 2,
         }
         k = 1.5 * np.array([shape[family], 1.0])
         fitted = backend.fit(x, y, noise, hyper)
@@ -123,8 +126,29 @@ class BackendValues:
         value = -0.5 * 1.69 / 1.8 - 0.5 * math.log(2 * math.pi * 1.8)
         assert fitted.log_likelihood == pytest.approx(value, rel=1e-14)
 
+    @pytest.mark.parametrize("categories", [0, 2, 3])
+    def test_the_additive_kernel_is_the_mean_of_kernels_of_one_number_times_that_of_the_categories(
+        self, backend: Any, categories: int
+    ) -> None:
+        p = make_problem(11, n=7, d=5, family="additive52")
+        fixed = np.isin(np.arange(5), np.random.default_rng(categories).permutation(5)[:categories])
+
+        def of(columns: Any) -> Any:
+            a, b = np.ascontiguousarray(p.candidates[:, columns]), np.ascontiguousarray(p.x[:, columns])
+            return backend.kernel(a, b, KernelHyper(p.hyper.lengthscales[columns], 1.0, fixed[columns]))
+
+        mean = np.mean([of([j]) for j in np.flatnonzero(~fixed)], axis=0)
+        expected = p.hyper.variance * mean * (of(np.flatnonzero(fixed)) if categories else 1.0)
+        found = backend.kernel(p.candidates, p.x, replace(p.hyper, categorical=fixed))
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+    def test_the_additive_kernel_of_one_number_is_the_plain_one(self, backend: Any) -> None:
+        p = make_problem(12, n=7, d=3).with_hyper(categorical=np.array([True, False, True]))
+        additive = p.with_hyper(family="additive52")
+        np.testing.assert_array_equal(backend.kernel(p.x, None, additive.hyper), backend.kernel(p.x, None, p.hyper))
+
     @pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="a judge is not installed: scikit-learn")
-    @pytest.mark.parametrize("family", FAMILIES)
+    @pytest.mark.parametrize("family", RADIAL)
     def test_agrees_with_scikit_learn(self, backend: Any, family: str) -> None:
         from sklearn import gaussian_process
         from sklearn.gaussian_process import kernels

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from krigetuner.backend.protocol import Array, KernelHyper
 
-FAMILIES = ("matern12", "matern32", "matern52", "rbf")
+RADIAL = ("matern12", "matern32", "matern52", "rbf")
+FAMILIES = (*RADIAL, "additive52")
 ACQUISITIONS = ("ucb", "lcb", "ei", "logei", "pi")
 
 

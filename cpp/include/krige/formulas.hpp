@@ -102,10 +102,10 @@ KRIGE_FORMULA V exp_minus(V s) {
 // What squared distances are multiplied by, so that exp(-s) with s^2 = u, or exp(-u), is each
 // family's decay.
 constexpr double distance_scale(Family family) {
-    return family == Family::matern52   ? 5.0
-           : family == Family::matern32 ? 3.0
-           : family == Family::rbf      ? 0.5
-                                        : 1.0;
+    return family == Family::matern52 || family == Family::additive52 ? 5.0
+           : family == Family::matern32                               ? 3.0
+           : family == Family::rbf                                    ? 0.5
+                                                                      : 1.0;
 }
 
 // A kernel at scaled squared distance u = sum of delta_j^2 w_j with w_j = distance_scale / l_j^2,
@@ -132,6 +132,16 @@ KRIGE_FORMULA void radial(V u, V variance, V& value, V& slope) {
         value = e * madd(u, third, s + broadcast_like(u, 1.0));
         slope = e * madd(s, third, third);
     }
+}
+
+// matern52 and its slope, divided by the variance, of one scaled difference s = |delta| sqrt(w),
+// where decay = exp(-s): a term of additive52
+template <class V>
+KRIGE_FORMULA void term(V s, V decay, V& value, V& slope) {
+    const V third = broadcast_like(s, 1.0 / 3.0);
+    const V one = broadcast_like(s, 1.0);
+    value = decay * madd(s, madd(s, third, one), one);
+    slope = decay * madd(s, third, third);
 }
 
 // Chebyshev series in t = (a - 5) / (a + 5), first coefficient first, by Clenshaw's recurrence

@@ -7,7 +7,9 @@
 
 namespace krige {
 
-enum class Family : std::uint8_t { matern12, matern32, matern52, rbf };
+// additive52: the mean over the numeric dimensions of matern52 in each alone, times matern52 of the
+// categorical ones, see backend/protocol.py; the others are radial functions of one distance
+enum class Family : std::uint8_t { matern12, matern32, matern52, rbf, additive52 };
 
 // d dimensions; lengthscales (d), categorical (d) nonzero where a dimension holds category codes
 struct Hyper {

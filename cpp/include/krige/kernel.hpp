@@ -10,7 +10,8 @@
 
 namespace krige {
 
-// a Hyper made ready: owns what it needs; numeric dimensions come before categorical ones
+// a Hyper made ready: owns what it needs; numeric dimensions come before categorical ones, and
+// additive52 of fewer than two of them is matern52
 struct Metric {
     Metric() = default;
     explicit Metric(const Hyper& hyper);
@@ -26,17 +27,25 @@ struct Metric {
 };
 
 // rows of x (count, d), by place: numeric coordinates times Metric::inverse, category codes as
-// they are
+// they are. For additive52 the exponentials of numeric places follow, then those of their
+// negatives: exp(-|a - b|) of two points is the smaller of two products. They are left out where a
+// coordinate is too large for them.
 struct Points {
     Points() = default;
-    Points(ConstMatrix x, const Metric& metric) { assign(x, metric); }
-    void assign(ConstMatrix x, const Metric& metric);
+    Points(ConstMatrix x, const Metric& metric);
+    // those of a, then those of b
+    Points(const Points& a, const Points& b);
 
+    double* place(index_t j) noexcept { return values.data() + j * stride; }
     const double* place(index_t j) const noexcept { return values.data() + j * stride; }
 
     index_t count = 0;
     index_t stride = 0;  // a multiple of 16; the padding is zero
-    Buffer values;       // (d, stride)
+    index_t places = 0;  // d, or with exponentials d + 2 Metric::numeric
+    Buffer values;       // (places, stride)
+
+  private:
+    void allocate(index_t count_, index_t places_);
 };
 
 // What to compute for rows of `a` and columns of `b`; a null pointer leaves the mean out.

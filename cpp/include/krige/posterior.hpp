@@ -36,6 +36,7 @@ class Posterior {
     index_t sample(ConstMatrix x, ConstMatrix normals, double jitter, Matrix out) const;
 
   private:
+    Posterior(const Posterior& base, const Points& added, const double* y, const double* noise);
     void allocate(index_t n);
     void solve_alpha(const double* y);
     void predict_block(ConstMatrix x, double* mean, double* variance) const;

@@ -1,6 +1,6 @@
 #include "levels/moments.hpp"
 
-#include "levels/distances.hpp"
+#include "levels/kernels.hpp"
 #include "levels/panels.hpp"
 
 namespace krige::KRIGE_LEVEL {
@@ -13,15 +13,14 @@ constexpr int kernel_rows = lanes == 8 ? 8 : 4;
 template <Family family, bool with_slope>
 KRIGE_FORMULA void kernel_tile(const PosteriorView& posterior, const CandidatePanel& panel,
                                index_t i, index_t column, One& mean) {
-    const One variance = fill<One>(posterior.metric.variance);
-    auto value = squared_distances<One, kernel_rows, 1>(posterior.x, i, panel.candidates,
-                                                        panel.first + column, posterior.metric);
+    Tile<One, kernel_rows, 1> value;
+    Tile<One, kernel_rows, 1> slope;
+    kernel_of_pairs<family>(posterior.x, i, panel.candidates, panel.first + column,
+                            posterior.metric, value, slope);
     for (int r = 0; r < kernel_rows; ++r) {
-        One slope;
-        radial<family>(value.at[r][0], variance, value.at[r][0], slope);
         const index_t at = (i + r) * width + column;
         store(panel.solved + at, value.at[r][0]);
-        if (with_slope) store(panel.slope + at, slope);
+        if (with_slope) store(panel.slope + at, slope.at[r][0]);
         mean = madd(fill<One>(posterior.alpha[i + r]), value.at[r][0], mean);
     }
 }
@@ -168,16 +167,38 @@ KRIGE_STATIC void sum_places(const PosteriorView& posterior, const CandidatePane
     }
 }
 
+// the same for a place of additive52, whose terms have slopes of their own
+template <int vectors>
+void sum_term(const PosteriorView& posterior, const CandidatePanel& panel, index_t j,
+              double* sums) {
+    One sum[vectors];
+    for (int v = 0; v < vectors; ++v) sum[v] = fill<One>(0.0);
+    for (index_t i = 0; i < posterior.x.count; ++i) {
+        const double* weight = panel.slope + i * width;
+        each_term<One, 1, vectors>(posterior.x, i, panel.candidates, panel.first, posterior.metric,
+                                   j, [&](int, int v, One delta, One, One fall) {
+                                       sum[v] = madd(load_as<One>(weight + v * lanes) * fall, delta,
+                                                     sum[v]);
+                                   });
+    }
+    for (int v = 0; v < vectors; ++v) store(sums + j * widest_panel + v * lanes, sum[v]);
+}
+
 template <int vectors>
 void panel_gradient_of(const PosteriorView& posterior, const CandidatePanel& panel,
                        const double* by_mean, const double* by_solved, double* sums) {
-    constexpr int places = lanes == 8 ? 4 : 2;
     solve_transposed<vectors>(posterior, panel.solved);
     weigh<vectors>(posterior, panel, by_mean, by_solved);
+    const index_t numeric = posterior.metric.numeric;
+    if (posterior.metric.family == Family::additive52) {
+        for (index_t j = 0; j < numeric; ++j) sum_term<vectors>(posterior, panel, j, sums);
+        return;
+    }
+    constexpr int places = lanes == 8 ? 4 : 2;
     index_t j = 0;
-    for (; j + places <= posterior.metric.numeric; j += places)
+    for (; j + places <= numeric; j += places)
         sum_places<places, vectors>(posterior, panel, j, sums);
-    for (; j < posterior.metric.numeric; ++j) sum_places<1, vectors>(posterior, panel, j, sums);
+    for (; j < numeric; ++j) sum_places<1, vectors>(posterior, panel, j, sums);
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ struct CandidatePanel {
     index_t first;
     index_t cols;
     double* solved;  // (n rounded up to 16, panel_width())
-    double* slope;   // the same shape, or null
+    double* slope;   // the same shape, or null; of additive52 what the terms' slopes share
 };
 
 }  // namespace krige

@@ -37,11 +37,19 @@ KRIGE_FORMULA vec native_scale(vec p, vec t, vec s) {
 }
 
 #if defined(__GNUC__)
+KRIGE_FORMULA vec native_magnitude(vec x) { return (vec)((Bits)x & (~std::uint64_t{0} >> 1)); }
+// of two that are not negative
+KRIGE_FORMULA vec native_smaller(vec a, vec b) {
+    const Bits first = (Bits)(a < b);
+    return (vec)(((Bits)a & first) | ((Bits)b & ~first));
+}
 KRIGE_FORMULA vec native_quotient_or_zero(vec a, vec b) {
     return (vec)((Bits)(a / b) & (Bits)(b > 0.0));
 }
 KRIGE_FORMULA vec native_unequal(vec a, vec b, vec c) { return (vec)((Bits)c & (Bits)(a != b)); }
 #else
+KRIGE_FORMULA vec native_magnitude(vec x) { return std::fabs(x); }
+KRIGE_FORMULA vec native_smaller(vec a, vec b) { return a < b ? a : b; }
 KRIGE_FORMULA vec native_quotient_or_zero(vec a, vec b) { return b > 0.0 ? a / b : 0.0; }
 KRIGE_FORMULA vec native_unequal(vec a, vec b, vec c) { return a != b ? c : 0.0; }
 #endif
@@ -80,6 +88,14 @@ KRIGE_FORMULA Packed<parts> madd(Packed<parts> a, Packed<parts> b, Packed<parts>
 template <int parts>
 KRIGE_FORMULA Packed<parts> root(Packed<parts> x) {
     KRIGE_PARTS(native_root(x.part[i]));
+}
+template <int parts>
+KRIGE_FORMULA Packed<parts> magnitude(Packed<parts> x) {
+    KRIGE_PARTS(native_magnitude(x.part[i]));
+}
+template <int parts>
+KRIGE_FORMULA Packed<parts> smaller(Packed<parts> a, Packed<parts> b) {
+    KRIGE_PARTS(native_smaller(a.part[i], b.part[i]));
 }
 template <int parts>
 KRIGE_FORMULA Packed<parts> broadcast_like(Packed<parts>, double x) {

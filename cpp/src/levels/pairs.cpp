@@ -1,6 +1,6 @@
 // Register tiles over pairs of points: `pair_rows` rows, broadcast, by two packs of columns. The
 // order of every sum is the same at every level, so that AVX2 and AVX-512 give the same bits.
-#include "levels/distances.hpp"
+#include "levels/kernels.hpp"
 #include "levels/tiles.hpp"
 
 namespace krige::KRIGE_LEVEL {
@@ -25,14 +25,9 @@ KRIGE_FORMULA void store_some(double* p, Pack x, index_t count) {
 template <Family family, int cols>
 KRIGE_FORMULA void panel_tile(const PointsView& a, index_t i, index_t end, const PointsView& b,
                               index_t c, const MetricView& metric, const Panel& panel) {
-    auto value = squared_distances<Pack, pair_rows, cols>(a, i, b, c, metric);
-    const Pack variance = fill<Pack>(metric.variance);
-    for (int r = 0; r < pair_rows; ++r) {
-        for (int p = 0; p < cols; ++p) {
-            Pack slope;
-            radial<family>(value.at[r][p], variance, value.at[r][p], slope);
-        }
-    }
+    Tile<Pack, pair_rows, cols> value;
+    Tile<Pack, pair_rows, cols> slope;
+    kernel_of_pairs<family>(a, i, b, c, metric, value, slope);
     const index_t count = b.count - c;
     if (count >= cols * pack_size && i + pair_rows <= end) {
         for (int r = 0; r < pair_rows; ++r) {
@@ -76,29 +71,18 @@ KRIGE_NOINLINE void edge_weights(ConstMatrix inverse, const double* alpha, index
         weights[k] = alpha[i] * alpha[c + k] - inverse(i, c + k);
 }
 
-// slopes of rows i... before `end` and columns c..., each times its weight; zero from the diagonal
+// alpha_i alpha_c - inverse_ic of rows i... before `end` and columns c...; zero from the diagonal
 // on
-template <Family family>
-KRIGE_FORMULA Tile<Pack, pair_rows, 2> weighted_slopes(const PointsView& x,
-                                                       const MetricView& metric,
-                                                       ConstMatrix inverse, const double* alpha,
-                                                       index_t i, index_t end, index_t c) {
-    auto w = squared_distances<Pack, pair_rows, 2>(x, i, x, c, metric);
-    const Pack variance = fill<Pack>(metric.variance);
-    for (int r = 0; r < pair_rows; ++r) {
-        for (int p = 0; p < 2; ++p) {
-            Pack value;
-            radial<family>(w.at[r][p], variance, value, w.at[r][p]);
-        }
-    }
+KRIGE_FORMULA Tile<Pack, pair_rows, 2> pair_weights(ConstMatrix inverse, const double* alpha,
+                                                    index_t i, index_t end, index_t c) {
+    Tile<Pack, pair_rows, 2> w;
     if (c + tile_cols <= i && i + pair_rows <= end) {
         for (int r = 0; r < pair_rows; ++r) {
             const Pack first = fill<Pack>(alpha[i + r]);
             for (int p = 0; p < 2; ++p) {
                 const index_t column = c + p * pack_size;
-                const Pack weight = first * load_as<Pack>(alpha + column) -
-                                    load_as<Pack>(inverse.row(i + r) + column);
-                w.at[r][p] = w.at[r][p] * weight;
+                w.at[r][p] = first * load_as<Pack>(alpha + column) -
+                             load_as<Pack>(inverse.row(i + r) + column);
             }
         }
         return w;
@@ -107,10 +91,15 @@ KRIGE_FORMULA Tile<Pack, pair_rows, 2> weighted_slopes(const PointsView& x,
     for (int r = 0; r < pair_rows && i + r < end; ++r)
         edge_weights(inverse, alpha, i + r, c, weights[r]);
     for (int r = 0; r < pair_rows; ++r) {
-        for (int p = 0; p < 2; ++p)
-            w.at[r][p] = w.at[r][p] * load_as<Pack>(weights[r] + p * pack_size);
+        for (int p = 0; p < 2; ++p) w.at[r][p] = load_as<Pack>(weights[r] + p * pack_size);
     }
     return w;
+}
+
+KRIGE_FORMULA void multiply(Tile<Pack, pair_rows, 2>& tile, const Tile<Pack, pair_rows, 2>& by) {
+    for (int r = 0; r < pair_rows; ++r) {
+        for (int p = 0; p < 2; ++p) tile.at[r][p] = tile.at[r][p] * by.at[r][p];
+    }
 }
 
 // sums of one place += weighted squared differences
@@ -137,6 +126,46 @@ KRIGE_FORMULA void sum_place(const Tile<Pack, pair_rows, 2>& w, const double* x,
     for (int p = 0; p < 2; ++p) store(sums + p * pack_size, sum[p]);
 }
 
+KRIGE_FORMULA void sum_categories(const Tile<Pack, pair_rows, 2>& w, const PointsView& x,
+                                  const MetricView& metric, index_t i, index_t c, double* sums) {
+    for (index_t j = metric.numeric; j < metric.d; ++j)
+        sum_place<true>(w, place(x, j), i, c, metric.weight[j], sums + j * tile_cols);
+}
+
+// sums += the terms of a tile of pairs, each times its weight
+template <Family family>
+KRIGE_FORMULA void trace_tile(const PointsView& x, const MetricView& metric,
+                              const Tile<Pack, pair_rows, 2>& weights, index_t i, index_t c,
+                              double* sums) {
+    Tile<Pack, pair_rows, 2> value;
+    Tile<Pack, pair_rows, 2> slope;
+    if constexpr (family != Family::additive52) {
+        kernel_of_pairs<family>(x, i, x, c, metric, value, slope);
+        multiply(slope, weights);
+        for (index_t j = 0; j < metric.numeric; ++j)
+            sum_place<false>(slope, place(x, j), i, c, 0.0, sums + j * tile_cols);
+        sum_categories(slope, x, metric, i, c, sums);
+    } else {
+        Tile<Pack, pair_rows, 2> factor;
+        shared_factor(x, i, x, c, metric, factor, slope);
+        multiply(factor, weights);
+        multiply(slope, weights);
+        value = zeros<Pack, pair_rows, 2>();
+        for (index_t j = 0; j < metric.numeric; ++j) {
+            double* to = sums + j * tile_cols;
+            Pack sum[2] = {load_as<Pack>(to), load_as<Pack>(to + pack_size)};
+            each_term<Pack, pair_rows, 2>(
+                x, i, x, c, metric, j, [&](int r, int p, Pack delta, Pack one, Pack fall) {
+                    value.at[r][p] = value.at[r][p] + one;
+                    sum[p] = madd(factor.at[r][p] * fall * delta, delta, sum[p]);
+                });
+            for (int p = 0; p < 2; ++p) store(to + p * pack_size, sum[p]);
+        }
+        multiply(value, slope);
+        sum_categories(value, x, metric, i, c, sums);
+    }
+}
+
 // Bands of four rows: within one, every column tile is finished before the next, whatever the rows
 // of a register tile.
 template <Family family>
@@ -145,11 +174,8 @@ void traces_of(const PointsView& x, const MetricView& metric, ConstMatrix invers
     for (index_t band = begin; band < end; band += 4) {
         for (index_t c = 0; c < band + 3; c += tile_cols) {
             for (index_t i = band; i < band + 4; i += pair_rows) {
-                const auto w = weighted_slopes<family>(x, metric, inverse, alpha, i, end, c);
-                for (index_t j = 0; j < metric.numeric; ++j)
-                    sum_place<false>(w, place(x, j), i, c, 0.0, sums + j * tile_cols);
-                for (index_t j = metric.numeric; j < metric.d; ++j)
-                    sum_place<true>(w, place(x, j), i, c, metric.weight[j], sums + j * tile_cols);
+                const auto weights = pair_weights(inverse, alpha, i, end, c);
+                trace_tile<family>(x, metric, weights, i, c, sums);
             }
         }
     }

@@ -12,22 +12,27 @@ struct PointsView {
     const double* values;
     index_t stride;
     index_t count;
+    index_t places;
 };
 
 struct MetricView {
     Family family;
     double variance;
+    double share;  // of one term of additive52
     index_t numeric;
     index_t d;
     const double* weight;
 };
 
 inline PointsView view(const Points& points) {
-    return {points.values.data(), points.stride, points.count};
+    return {points.values.data(), points.stride, points.count, points.places};
 }
 
 inline MetricView view(const Metric& metric) {
-    return {metric.family, metric.variance, metric.numeric, metric.d(), metric.weight.data()};
+    const double share =
+        metric.variance / static_cast<double>(metric.numeric > 0 ? metric.numeric : 1);
+    return {metric.family,  metric.variance, share,
+            metric.numeric, metric.d(),      metric.weight.data()};
 }
 
 constexpr index_t tile_cols = 16;  // columns of a register tile; sums are kept per column of a tile

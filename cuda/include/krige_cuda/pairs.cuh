@@ -62,6 +62,22 @@ __device__ __forceinline__ void load_chunk(const Points<T>& points, const T* val
     }
 }
 
+template <class T>
+__device__ __forceinline__ void clear(T (&pairs)[4][4]) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) pairs[i][j] = T(0);
+    }
+}
+
+// krige::term of a scaled difference
+template <class T>
+__device__ __forceinline__ void additive_term(T delta, T& value, T& slope) {
+    const T s = fabs(delta);
+    krige::term(s, krige::exp_minus(s), value, slope);
+}
+
 // A tile of pairs: rows from a, columns from b.
 template <class T>
 struct PairTile {
@@ -111,16 +127,13 @@ struct PairTile {
         }
     }
 
-    // scaled squared distances, the sum over the places in their order
+    // scaled squared distances, the sum over the places from `from` on in their order
     __device__ __forceinline__ void squared_distances(const PairThread& thread,
-                                                      const Setting& setting, T (&u)[4][4]) const {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-#pragma unroll
-            for (int j = 0; j < 4; ++j) u[i][j] = T(0);
-        }
+                                                      const Setting& setting, T (&u)[4][4],
+                                                      int from = 0) const {
+        clear(u);
         constexpr auto limit = static_cast<double>(coordinate_limit<T>);
-        for (int first = 0; first < setting.d; first += pair_chunk) {
+        for (int first = from; first < setting.d; first += pair_chunk) {
             load(first, setting.d);
             const int places = min(pair_chunk, setting.d - first);
             const int numeric = min(places, max(setting.numeric - first, 0));
@@ -135,7 +148,71 @@ struct PairTile {
             }
         }
     }
+
+    // call(place, p) for the places from... to, each loaded at p; for work that is long enough not
+    // to be unrolled, as the terms of an additive kernel are
+    template <class Call>
+    __device__ __forceinline__ void each_place(int from, int to, Call&& call) const {
+        for (int first = from; first < to; first += pair_chunk) {
+            load(first, to);
+            const int places = min(pair_chunk, to - first);
+#pragma unroll 1
+            for (int p = 0; p < places; ++p) call(first + p, p);
+        }
+    }
+
+    // what an additive kernel's terms are multiplied by, and its slope
+    __device__ __forceinline__ void shared_factor(const PairThread& thread, const Setting& setting,
+                                                  T variance, T (&factor)[4][4],
+                                                  T (&fall)[4][4]) const {
+        squared_distances(thread, setting, factor, setting.numeric);
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+#pragma unroll
+            for (int j = 0; j < 4; ++j)
+                krige::radial<Family::matern52>(factor[i][j], variance, factor[i][j], fall[i][j]);
+        }
+    }
+
+    // what kernel_value makes a kernel of: squared distances, or the mean of an additive kernel's
+    // terms times the factor that they share
+    template <Family family>
+    __device__ __forceinline__ void kernel_arguments(const PairThread& thread,
+                                                     const Setting& setting, T (&u)[4][4]) const {
+        if constexpr (family == Family::additive52) {
+            clear(u);
+            each_place(0, setting.numeric, [&](int, int p) {
+                differences(thread, p, [&](int i, int j, T delta) {
+                    T value;
+                    T slope;
+                    additive_term(delta, value, slope);
+                    u[i][j] += value;
+                });
+            });
+            T factor[4][4];
+            T fall[4][4];
+            shared_factor(thread, setting, T(1), factor, fall);
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+#pragma unroll
+                for (int j = 0; j < 4; ++j)
+                    u[i][j] = u[i][j] / static_cast<T>(setting.numeric) * factor[i][j];
+            }
+        } else {
+            squared_distances(thread, setting, u);
+        }
+    }
 };
+
+// An additive kernel's terms are one where points meet, so that it is exactly the variance there.
+template <Family family, class T>
+__device__ __forceinline__ T kernel_value(T u, T variance) {
+    if constexpr (family == Family::additive52) return variance * u;
+    T value;
+    T slope;
+    krige::radial<family>(u, variance, value, slope);
+    return value;
+}
 
 // the tile (row, column) of a lower triangle with the given number, row by row
 __device__ __forceinline__ void lower_tile(int number, int& row, int& col) {
@@ -159,6 +236,7 @@ void for_family(Family family, Call&& call) {
         case Family::matern32: call(std::integral_constant<Family, Family::matern32>{}); break;
         case Family::matern52: call(std::integral_constant<Family, Family::matern52>{}); break;
         case Family::rbf: call(std::integral_constant<Family, Family::rbf>{}); break;
+        case Family::additive52: call(std::integral_constant<Family, Family::additive52>{}); break;
     }
 }
 

@@ -19,7 +19,7 @@ BLOCK = 1 << 16
 """Numbers in one block of coordinate differences: half a megabyte."""
 KEPT = 1 << 19
 """Squared differences of all pairs that are kept between kernels of the same rows, at most: four megabytes."""
-FACTORS = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}
+FACTORS = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0, "additive52": 5.0}
 """s^2 / r^2 of the protocol's formulas."""
 
 
@@ -29,36 +29,66 @@ def slices(count: int, size: int) -> Iterator[slice]:
     return (slice(i, min(i + size, count)) for i in range(0, count, size))
 
 
-def correlation(family: str, squared: Array) -> Array:
-    """The kernel divided by its variance, from squared distances."""
+def correlation(hyper: KernelHyper, squares: Array) -> Array:
+    """The kernel divided by its variance (n, m), from squared differences (d, n, m)."""
+    weights = inverse_squares(hyper)
+    if not adds_up(hyper):
+        return radial(hyper.family, squared_distances(squares, weights))
+    columns, total = np.flatnonzero(~hyper.categorical), np.zeros(squares.shape[1:])
+    for j in columns:  # one after the other: they stay in a core's cache
+        total += radial("matern52", squares[j] * weights[j])
+    if len(columns) < len(weights):
+        total *= radial("matern52", squared_distances(squares, np.where(hyper.categorical, weights, 0.0)))
+    return np.asarray(total / len(columns))
+
+
+def both(hyper: KernelHyper, squares: Array) -> tuple[Array, Array]:
+    """`correlation`, and -2 times its derivatives with respect to each column's share of the squared distances.
+
+    These are (d, n, m), or (1, n, m) where all are the same.
+    """
+    weights = inverse_squares(hyper)
+    if not adds_up(hyper):
+        value, steepness = radial_both(hyper.family, squared_distances(squares, weights))
+        return value, steepness[None]
+    columns, total, by_column = np.flatnonzero(~hyper.categorical), np.zeros(squares.shape[1:]), np.empty_like(squares)
+    shared, fall = radial_both("matern52", squared_distances(squares, np.where(hyper.categorical, weights, 0.0)))
+    shared /= len(columns)
+    for j in columns:
+        value, steepness = radial_both("matern52", squares[j] * weights[j])
+        total += value
+        np.multiply(steepness, shared, out=by_column[j])
+    by_column[hyper.categorical] = fall * total / len(columns)
+    return total * shared, by_column
+
+
+def adds_up(hyper: KernelHyper) -> bool:
+    """Whether the kernel is a mean of several terms."""
+    return hyper.family == "additive52" and int((~hyper.categorical).sum()) > 1
+
+
+def radial(family: str, squared: Array) -> Array:
+    """A kernel of one distance, divided by its variance, from squared distances."""
     if family == "rbf":
         return np.asarray(np.exp(-0.5 * squared))
     s = np.sqrt(squared * FACTORS[family])
     decay = np.exp(-s)
     if family == "matern32":
         decay *= 1 + s
-    elif family == "matern52":
+    elif family in ("matern52", "additive52"):
         decay *= 1 + s * (1 + s / 3)
     return np.asarray(decay)
 
 
-def slope(family: str, squared: Array) -> Array:
-    """-2 times the derivative of the correlation with respect to the squared distance."""
+def radial_both(family: str, squared: Array) -> tuple[Array, Array]:
+    """`radial`, and -2 times its derivative with respect to the squared distance, for one exponential."""
     if family == "rbf":
-        return correlation(family, squared)
+        value = np.exp(-0.5 * squared)
+        return value, value.copy()
     s = np.sqrt(squared * FACTORS[family])
     decay = np.exp(-s)
     if family == "matern12":
-        return np.divide(decay, s, out=np.zeros_like(s), where=s > 0)
-    return np.asarray(3 * decay if family == "matern32" else 5 / 3 * (1 + s) * decay)
-
-
-def both(family: str, squared: Array) -> tuple[Array, Array]:
-    """`correlation` and `slope` of squared distances, for the price of one exponential."""
-    if family in ("rbf", "matern12"):
-        return correlation(family, squared), slope(family, squared)
-    s = np.sqrt(squared * FACTORS[family])
-    decay = np.exp(-s)
+        return decay, np.divide(decay, s, out=np.zeros_like(s), where=s > 0)
     if family == "matern32":
         return decay * (1 + s), 3 * decay
     return decay * (1 + s * (1 + s / 3)), 5 / 3 * (1 + s) * decay
@@ -120,16 +150,15 @@ class Pairs:
         """(n, n) how often each entry counts in a sum over all pairs, each once, with half of every diagonal entry."""
         return np.asarray(np.tri(len(self.x)) - 0.5 * np.eye(len(self.x)))
 
-    def both(self, family: str, weights: Array) -> tuple[Array, Array]:
-        """The lower triangles (n, n) of correlation and slope; what is above is finite."""
-        n = len(self.x)
-        if self.kept is not None and len(self.kept) == 1:
-            return both(family, squared_distances(self.kept[0][1], weights))
-        kernel, steepness = np.zeros((n, n)), np.zeros((n, n))
+    def both(self, hyper: KernelHyper) -> tuple[Array, list[Array]]:
+        """The lower triangle (n, n) of the correlations; what is above is finite. And of each block the derivatives
+        that `both` gives.
+        """
+        kernel, slopes = np.zeros((len(self.x), len(self.x))), []
         for rows, squares in self.blocks():
-            part = rows, slice(0, rows.stop)
-            kernel[part], steepness[part] = both(family, squared_distances(squares, weights))
-        return kernel, steepness
+            kernel[rows, : rows.stop], steepness = both(hyper, squares)
+            slopes.append(steepness)
+        return kernel, slopes
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """Rows, and their squared differences (d, rows, up to the last of these rows) with those before and within."""
@@ -145,11 +174,10 @@ class Pairs:
 def rectangular(a: Array, b: Array, hyper: KernelHyper) -> Array:
     """Kernel matrix (n, m)."""
     out = np.empty((len(a), len(b)))
-    weights = inverse_squares(hyper)
     for rows in blocks(hyper, len(a), len(b)):
         squares = differences(a[rows], b, hyper)
         squares *= squares
-        np.multiply(correlation(hyper.family, squared_distances(squares, weights)), hyper.variance, out=out[rows])
+        np.multiply(correlation(hyper, squares), hyper.variance, out=out[rows])
     return out
 
 
@@ -175,10 +203,9 @@ def hyper_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
     weights = inverse_squares(hyper)
     for rows in blocks(hyper, len(a), len(b)):
         squares = differences(a[rows], b, hyper) ** 2
-        squared = squared_distances(squares, weights)
-        steepness = hyper.variance * slope(hyper.family, squared)
-        out[:-1, rows] = steepness * (squares * weights[:, None, None])
-        out[-1, rows] = hyper.variance * correlation(hyper.family, squared)
+        value, steepness = both(hyper, squares)
+        out[:-1, rows] = hyper.variance * steepness * (squares * weights[:, None, None])
+        out[-1, rows] = hyper.variance * value
     return out
 
 
@@ -189,6 +216,6 @@ def query_gradient(a: Array, b: Array, hyper: KernelHyper) -> Array:
     numeric = np.where(hyper.categorical, 0.0, weights)
     for rows in blocks(hyper, len(a), len(b)):
         delta = differences(a[rows], b, hyper)
-        steepness = -hyper.variance * slope(hyper.family, squared_distances(delta**2, weights))
+        steepness = -hyper.variance * both(hyper, delta**2)[1]
         out[:, rows] = steepness * (delta * numeric[:, None, None])
     return out

@@ -277,7 +277,7 @@ def _likelihood(
     from scipy.linalg.lapack import dpotri, dpotrs
 
     n, scale = len(y), kernels.inverse_squares(hyper)
-    kernel, steepness = pairs.both(hyper.family, scale)
+    kernel, slopes = pairs.both(hyper)
     kernel *= hyper.variance
     matrix = kernel.copy()
     matrix.flat[:: n + 1] += noise
@@ -293,9 +293,9 @@ def _likelihood(
     once -= inverse
     once *= pairs.share
     gradient[-1] = np.vdot(once, kernel)
-    once *= steepness
-    for rows, squares in pairs.blocks():
-        gradient[:-1] += squares.reshape(len(scale), -1) @ once[rows, : rows.stop].ravel()
+    for (rows, squares), steepness in zip(pairs.blocks(), slopes, strict=True):
+        weights = once[rows, : rows.stop] * steepness
+        gradient[:-1] += (squares.reshape(len(scale), 1, -1) @ weights.reshape(len(weights), -1, 1)).ravel()
     gradient[:-1] *= scale * hyper.variance
 
 
@@ -330,7 +330,7 @@ def _score_gradient(fitted: NumpyFitted, x: Array, acquisition: AcquisitionSpec)
     hyper = fitted.hyper
     weights, floor = kernels.inverse_squares(hyper), VARIANCE_FLOOR * hyper.variance
     differences = kernels.differences(x, fitted.x, hyper)
-    cross, slope = kernels.both(hyper.family, kernels.squared_distances(differences**2, weights))
+    cross, slope = kernels.both(hyper, differences**2)
     cross *= hyper.variance
     mean = cross @ fitted.alpha
     solved = _solve_lower(fitted.lower, cross)
@@ -339,6 +339,6 @@ def _score_gradient(fitted: NumpyFitted, x: Array, acquisition: AcquisitionSpec)
     values, by_mean, by_sigma = acquisition_numpy.evaluate(acquisition, mean, sigma)
     by_variance = np.where(variance > floor, by_sigma / (2 * sigma), 0.0)
     inverse = _solve_lower(fitted.lower, solved, transposed=True)
-    inner = (by_mean[:, None] * fitted.alpha - 2 * by_variance[:, None] * inverse) * slope
-    gradients = np.einsum("jmn,mn->mj", differences, inner)
+    inner = by_mean[:, None] * fitted.alpha - 2 * by_variance[:, None] * inverse
+    gradients = np.einsum("jmn,jmn->mj", differences, inner * slope)
     return values, gradients * np.where(hyper.categorical, 0.0, -hyper.variance * weights)

@@ -17,6 +17,12 @@ Williams 2006, eq. 4.14-4.17), each times `variance`:
     matern32  (1 + s) exp(-s),            s = sqrt(3) r
     matern52  (1 + s + s^2 / 3) exp(-s),  s = sqrt(5) r
 
+and one that adds up functions of one numeric dimension each (after Duvenaud, Nickisch and Rasmussen 2011, eq. 3), which
+may differ from category to category:
+
+    additive52  mean over the numeric dimensions j of matern52 at r^2 = delta_j^2 / lengthscale_j^2, times matern52 of
+                the categorical dimensions; with one numeric dimension or none it is matern52 itself
+
 Only float64, C-contiguous, finite arrays cross the seam; results are new arrays. A `Fitted` belongs to the backend
 that made it, is immutable, and is never pickled.
 """
@@ -31,7 +37,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Family = Literal["matern12", "matern32", "matern52", "rbf"]
+Family = Literal["matern12", "matern32", "matern52", "rbf", "additive52"]
 AcquisitionKind = Literal["ucb", "lcb", "ei", "logei", "pi"]
 
 VARIANCE_FLOOR = 1e-12
@@ -49,7 +55,7 @@ class KernelHyper:
         lengthscales: (d,) positive, in units of the unit cube.
         variance: the output variance, positive.
         categorical: (d,) bool; True where a dimension holds category codes.
-        family: one of the four kernels of the module's docstring.
+        family: one of the kernels of the module's docstring.
     """
 
     lengthscales: Array

@@ -67,6 +67,7 @@ ABLATIONS = {
     "transforms": Ablation("losses scaled and outliers squeezed only", SEARCH, "LEARNED", ("plain",)),
     "log-transform": Ablation("the power transform only", SEARCH, "LEARNED", ("power",)),
     "power-transform": Ablation("the log transform only", SEARCH, "LEARNED", ("log",)),
+    "additive": Ablation("no additive kernel", MODEL, "ADDING", math.inf),
     "shrinking": Ablation("lengthscales as fitted, always", SEARCH, "SHRINK", 1.0),
     "real-gains": Ablation("every gain counts, however small", STAGNATION, "GAIN", 0.0),
     "elsewhere": Ablation("no other way with categories when nothing gets better", STAGNATION, "SETTLED", math.inf),

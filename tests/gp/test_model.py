@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from krigetuner.backend.numpy_backend import NumpyBackend
 from krigetuner.backend.protocol import KernelHyper
 from krigetuner.gp.fitting import Hyperparameters
-from krigetuner.gp.model import LEARNED, Choice, choose, surrogate
+from krigetuner.gp.model import ADDING, LEARNED, Choice, choose, surrogate
 
 CATEGORICAL = np.zeros(2, dtype=bool)
 
@@ -79,3 +81,51 @@ def test_samples_follow_the_posterior() -> None:
     mean, variance = NumpyBackend().predict(model.fitted, rows)
     assert draws.mean(axis=0) == pytest.approx(mean, abs=5 * np.sqrt(variance.max() / 4000))
     assert draws.var(axis=0) == pytest.approx(variance, rel=0.2, abs=1e-8)
+
+
+def rough(x: np.ndarray) -> np.ndarray:
+    """Adds up functions with several minima."""
+    return np.cos(6 * np.pi * (x - 0.4)).sum(axis=1) + ((x - 0.4) ** 2).sum(axis=1) * 4
+
+
+def together(x: np.ndarray) -> np.ndarray:
+    """One narrow valley that no column shows alone."""
+    return np.log(0.1 + np.abs(np.sin(3 * (x[:, 0] - x[:, 1])) + 2 * x[:, 2] * x[:, 3]))
+
+
+@pytest.mark.parametrize(("function", "family"), [(rough, "additive52"), (together, "matern52")])
+def test_losses_that_add_up_choose_the_additive_kernel(function: Callable[..., np.ndarray], family: str) -> None:
+    x, numbers = np.random.default_rng(1).random((60, 4)), np.zeros(4, dtype=bool)
+    losses = function(x)
+    for additive, expected in ((True, family), (False, "matern52")):
+        choice = choose(NumpyBackend(), x, losses, np.zeros(60), numbers, 0.0, LEARNED, additive)
+        assert choice.found.hyper.family == expected
+
+
+def test_an_additive_kernel_knows_combinations_that_were_never_tried() -> None:
+    rng, numbers = np.random.default_rng(2), np.zeros(4, dtype=bool)
+    x, others = rng.random((60, 4)), rng.random((300, 4))
+    error = {}
+    for additive in (True, False):
+        choice = choose(NumpyBackend(), x, rough(x), np.zeros(60), numbers, 0.0, ("plain",), additive)
+        means = surrogate(NumpyBackend(), x, rough(x), np.zeros(60), choice).mean(others)
+        error[additive] = 1.0 - np.corrcoef(means, rough(others))[0, 1] ** 2
+    assert error[True] < 0.1 < 0.5 < error[False]
+
+
+def test_what_adds_up_may_differ_from_category_to_category() -> None:
+    rng, categorical = np.random.default_rng(3), np.array([False, True, False])
+    x = rng.random((80, 3))
+    x[:, 1] = np.where(x[:, 1] < 0.5, 0.25, 0.75)
+    losses = rough(x[:, [0, 2]] + x[:, 1:2])
+    choice = choose(NumpyBackend(), x, losses, np.zeros(80), categorical, 0.0, LEARNED, additive=True)
+    assert choice.found.hyper.family == "additive52"
+    assert choice.found.hyper.lengthscales[1] < 2.0
+
+
+@pytest.mark.parametrize(("count", "categorical"), [(ADDING - 1, [False, False]), (40, [False, True])])
+def test_few_observations_and_single_numbers_have_the_plain_kernel(count: int, categorical: list[bool]) -> None:
+    x, fixed = points(count), np.array(categorical)
+    x[:, fixed] = np.round(x[:, fixed])
+    choice = choose(NumpyBackend(), x, rough(x), np.zeros(count), fixed, 0.0, LEARNED, additive=True)
+    assert choice.found.hyper.family == "matern52"

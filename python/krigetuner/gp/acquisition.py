@@ -57,8 +57,8 @@ class Acquisition:
                 )
 
     @property
-    def learns_transform(self) -> bool:
-        """Whether the losses may be modelled on another scale than their own."""
+    def learns_model(self) -> bool:
+        """Whether the losses may be modelled on another scale than their own, and as a sum of functions."""
         return self.name == "auto"
 
     @property

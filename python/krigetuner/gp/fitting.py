@@ -11,6 +11,7 @@ from krigetuner.backend.maxima import unpack
 from krigetuner.backend.protocol import Array, Backend, Effort, Family, KernelHyper, Prior
 
 FAMILY: Family = "matern52"
+ADDITIVE: Family = "additive52"
 EFFORT = Effort(iterations=40, tolerance=1e-4)
 MORE = Effort(iterations=5, tolerance=1e-4)
 """From hyperparameters that were found with fewer observations."""
@@ -38,9 +39,12 @@ def fit(
     known: Array,
     prior: Prior,
     categorical: npt.NDArray[np.bool_],
+    family: Family = FAMILY,
     earlier: Hyperparameters | None = None,
 ) -> Hyperparameters:
     """The most probable hyperparameters, searched from the prior's mode and from a less smooth start.
+
+    Those of an additive kernel are searched from the latter alone: it is for functions that are rough in each column.
 
     Args:
         known: (n,) variance of each output's noise that is known, 0 where it is not.
@@ -48,10 +52,11 @@ def fit(
     """
     if earlier is None:
         starts = np.stack([prior.mean, prior.mean + np.concatenate([np.full(x.shape[1], -0.7), [0.0, 3.0]])])
+        starts = starts[family == ADDITIVE :]
     else:
         starts = np.log(np.append(earlier.hyper.lengthscales, [earlier.hyper.variance, earlier.noise]))[None]
     effort = EFFORT if earlier is None else MORE
-    theta, density = backend.most_likely(x, y, known, categorical, FAMILY, prior, starts, effort)
+    theta, density = backend.most_likely(x, y, known, categorical, family, prior, starts, effort)
     best = int(np.argmax(np.round(density, 9)))
-    hyper, noise = unpack(theta[best], categorical, FAMILY)
+    hyper, noise = unpack(theta[best], categorical, family)
     return Hyperparameters(hyper, noise, float(density[best]))

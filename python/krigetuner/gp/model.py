@@ -17,17 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from krigetuner.backend.maxima import ascend
-from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Effort, Penalty
+from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Effort, Family, Penalty
 from krigetuner.errors import NotPositiveDefinite
 from krigetuner.gp.feasibility import Feasibility
-from krigetuner.gp.fitting import Hyperparameters, fit
+from krigetuner.gp.fitting import ADDITIVE, FAMILY, Hyperparameters, fit
 from krigetuner.gp.jitter import factored
 from krigetuner.gp.local import nearest, representatives
 from krigetuner.gp.priors import prior
 from krigetuner.gp.transforms import Kind, excess, transform
 
 LEARNED: tuple[Kind, ...] = ("power", "log")
-"""Transforms among which the losses choose. A plain one, and a second kernel family, did not pay beside these."""
+"""Transforms among which the losses choose. A plain one, and a rougher kernel, did not pay beside these."""
 
 FITTED = 2000
 """Observations that hyperparameters are fitted to at most, whatever the backend can afford a model of."""
@@ -36,8 +36,11 @@ FAILED = 100
 """Failed trials, beside the others, that a model knows of at most."""
 
 LATER = 5.0
-"""How much larger the log evidence for another transform than the first must be before it is taken: very strong, in the
-terms of Kass and Raftery (1995)."""
+"""How much larger the log evidence for another transform or kernel than the first must be before it is taken: very
+strong, in the terms of Kass and Raftery (1995)."""
+
+ADDING = 10
+"""Observations from which on they may ask for an additive kernel."""
 
 
 @dataclass(frozen=True)
@@ -161,25 +164,38 @@ def choose(
     categorical: npt.NDArray[np.bool_],
     noise_floor: float,
     kinds: Sequence[Kind],
+    additive: bool = False,
 ) -> Choice:
-    """Fits under every kind of transform; takes the first unless the losses are far more probable under another."""
-    believed = prior(x.shape[1], categorical, noise_floor)
+    """Fits under every kind of transform; takes the first unless the losses are far more probable under another.
+
+    Args:
+        additive: whether the best of them may give way to an additive kernel, under which a few observations of each
+            column tell as much as many of all columns together.
+    """
     size = min(backend.observations(len(x)), FITTED)
     rows = representatives(x, losses, np.ones(x.shape[1]), categorical, size)
     x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], excess(variances)[rows]
-    choices = []
-    for kind in kinds:
-        out = transform(losses, variances, kind)
-        found = fit(backend, x, out.y, out.noise, believed, categorical)
-        choices.append(Choice(kind, found, found.log_posterior + out.log_jacobian, out.unit))
-    return max(choices, key=lambda c: round(c.evidence - LATER * (c.kind != kinds[0]), 6))
+
+    def fitted(kind: Kind, family: Family) -> Choice:
+        out, believed = transform(losses, variances, kind), prior(x.shape[1], categorical, noise_floor, family)
+        found = fit(backend, x, out.y, out.noise, believed, categorical, family)
+        return Choice(kind, found, found.log_posterior + out.log_jacobian, out.unit)
+
+    def surest() -> Choice:
+        return max(choices, key=lambda c: round(c.evidence - LATER * (c is not choices[0]), 6))
+
+    choices = [fitted(kind, FAMILY) for kind in kinds]
+    if additive and len(x) >= ADDING and (~categorical).sum() > 1:
+        choices.append(fitted(surest().kind, ADDITIVE))
+    return surest()
 
 
 def refined(backend: Backend, x: Array, losses: Array, variances: Array, noise_floor: float, choice: Choice) -> Choice:
     """The choice made with fewer observations, its hyperparameters moved towards what these say."""
     out, categorical = transform(losses, excess(variances), choice.kind), choice.found.hyper.categorical
-    believed = prior(x.shape[1], categorical, noise_floor)
-    found = fit(backend, x, out.y, out.noise, believed, categorical, choice.found)
+    family = choice.found.hyper.family
+    believed = prior(x.shape[1], categorical, noise_floor, family)
+    found = fit(backend, x, out.y, out.noise, believed, categorical, family, choice.found)
     return replace(choice, found=found, unit=out.unit)
 
 

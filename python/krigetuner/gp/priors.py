@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from krigetuner.backend.protocol import Prior
+from krigetuner.backend.protocol import Family, Prior
 
 NOISE_FLOOR = 1e-8
 LENGTH, LENGTH_OF_CATEGORY, LENGTH_SPREAD = 0.4, 0.8, 1.2
@@ -18,10 +18,16 @@ VARIANCE_SPREAD = 1.0
 NOISE, NOISE_SPREAD = 1e-4, 2.5
 
 
-def prior(dimensions: int, categorical: npt.NDArray[np.bool_], noise_floor: float) -> Prior:
-    """The prior of a space; lengthscales grow with the square root of the dimensions (Hvarfner et al. 2024)."""
+def prior(
+    dimensions: int, categorical: npt.NDArray[np.bool_], noise_floor: float, family: Family = "matern52"
+) -> Prior:
+    """The prior of a space; lengthscales grow with the square root of the dimensions (Hvarfner et al. 2024).
+
+    A term of an additive kernel has one dimension.
+    """
     root = math.sqrt(dimensions)
-    lengths = np.where(categorical, math.log(LENGTH_OF_CATEGORY * root), math.log(LENGTH * root))
+    length = LENGTH if family == "additive52" else LENGTH * root
+    lengths = np.where(categorical, math.log(LENGTH_OF_CATEGORY * root), math.log(length))
     floor = math.log(max(noise_floor, NOISE_FLOOR))
     mean = np.concatenate([lengths, [0.0, max(math.log(NOISE), floor)]])
     deviation = np.concatenate([np.full(dimensions, LENGTH_SPREAD), [VARIANCE_SPREAD, NOISE_SPREAD]])

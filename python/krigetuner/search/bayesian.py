@@ -205,9 +205,10 @@ class BayesianSearch:
             backend.name.encode(),
         )
         if key not in self._fits:
-            kinds: Sequence[Kind] = LEARNED if self.acquisition.learns_transform else ("plain",)
+            learns = self.acquisition.learns_model
+            kinds: Sequence[Kind] = LEARNED if learns else ("plain",)
             part = choose(
-                backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, self._floor, kinds
+                backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, self._floor, kinds, learns
             )
             self._fits = {key: part}
         if not m < len(seen.x) <= REFINED:

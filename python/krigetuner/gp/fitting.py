@@ -39,8 +39,8 @@ def fit(
     known: Array,
     prior: Prior,
     categorical: npt.NDArray[np.bool_],
-    family: Family = FAMILY,
     earlier: Hyperparameters | None = None,
+    family: Family = FAMILY,
 ) -> Hyperparameters:
     """The most probable hyperparameters, searched from the prior's mode and from a less smooth start.
 

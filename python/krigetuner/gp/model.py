@@ -178,7 +178,7 @@ def choose(
 
     def fitted(kind: Kind, family: Family) -> Choice:
         out, believed = transform(losses, variances, kind), prior(x.shape[1], categorical, noise_floor, family)
-        found = fit(backend, x, out.y, out.noise, believed, categorical, family)
+        found = fit(backend, x, out.y, out.noise, believed, categorical, family=family)
         return Choice(kind, found, found.log_posterior + out.log_jacobian, out.unit)
 
     def surest() -> Choice:
@@ -195,7 +195,7 @@ def refined(backend: Backend, x: Array, losses: Array, variances: Array, noise_f
     out, categorical = transform(losses, excess(variances), choice.kind), choice.found.hyper.categorical
     family = choice.found.hyper.family
     believed = prior(x.shape[1], categorical, noise_floor, family)
-    found = fit(backend, x, out.y, out.noise, believed, categorical, family, choice.found)
+    found = fit(backend, x, out.y, out.noise, believed, categorical, choice.found, family)
     return replace(choice, found=found, unit=out.unit)
 
 

@@ -28,8 +28,8 @@ struct Metric {
 
 // rows of x (count, d), by place: numeric coordinates times Metric::inverse, category codes as
 // they are. For additive52 the exponentials of numeric places follow, then those of their
-// negatives: exp(-|a - b|) of two points is the smaller of two products. They are left out where a
-// coordinate is too large for them.
+// negatives: exp(-|a - b|) of two points is the smaller of two products. They are left out of all
+// rows where one coordinate is too large for them; results then differ by rounding.
 struct Points {
     Points() = default;
     Points(ConstMatrix x, const Metric& metric);

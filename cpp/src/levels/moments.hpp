@@ -30,7 +30,7 @@ struct CandidatePanel {
 // clang-format off
 KRIGE_EACH_LEVEL(
     index_t panel_width();
-    // solved := L^-1 k, slope := the kernel's slopes; mean and explained (widest_panel) := alpha . k and |L^-1 k|^2
+    // solved := L^-1 k, slope := the kernel's slopes, or what they share; mean and explained (widest_panel) := alpha . k and |L^-1 k|^2
     void solve_panel(const PosteriorView& posterior, const CandidatePanel& panel, double* mean, double* explained);
     // solved := K^-1 k; sums (d, widest_panel) := by numeric place, the sum over observations of
     // (by_mean alpha + by_solved K^-1 k) slope (candidate - observation), scaled coordinates

@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from krigetuner.backend.protocol import Array, KernelHyper
 
 BLOCK = 1 << 16
 """Numbers in one block of coordinate differences: half a megabyte."""
+GROUP = 1 << 13
+"""Numbers of the columns whose terms are worked out together."""
 KEPT = 1 << 19
 """Squared differences of all pairs that are kept between kernels of the same rows, at most: four megabytes."""
 FACTORS = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0, "additive52": 5.0}
@@ -35,8 +38,8 @@ def correlation(hyper: KernelHyper, squares: Array) -> Array:
     if not adds_up(hyper):
         return radial(hyper.family, squared_distances(squares, weights))
     columns, total = np.flatnonzero(~hyper.categorical), np.zeros(squares.shape[1:])
-    for j in columns:  # one after the other: they stay in a core's cache
-        total += radial("matern52", squares[j] * weights[j])
+    for some in _groups(columns, total.size):
+        total += radial("matern52", squares[some] * weights[some, None, None]).sum(axis=0)
     if len(columns) < len(weights):
         total *= radial("matern52", squared_distances(squares, np.where(hyper.categorical, weights, 0.0)))
     return np.asarray(total / len(columns))
@@ -54,12 +57,17 @@ def both(hyper: KernelHyper, squares: Array) -> tuple[Array, Array]:
     columns, total, by_column = np.flatnonzero(~hyper.categorical), np.zeros(squares.shape[1:]), np.empty_like(squares)
     shared, fall = radial_both("matern52", squared_distances(squares, np.where(hyper.categorical, weights, 0.0)))
     shared /= len(columns)
-    for j in columns:
-        value, steepness = radial_both("matern52", squares[j] * weights[j])
-        total += value
-        np.multiply(steepness, shared, out=by_column[j])
+    for some in _groups(columns, total.size):
+        values, steepness = radial_both("matern52", squares[some] * weights[some, None, None])
+        total += values.sum(axis=0)
+        by_column[some] = steepness * shared
     by_column[hyper.categorical] = fall * total / len(columns)
     return total * shared, by_column
+
+
+def _groups(columns: npt.NDArray[np.intp], size: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Columns of `size` numbers each, as many at a time as stay in a core's cache."""
+    return (columns[part] for part in slices(len(columns), GROUP // max(1, size)))
 
 
 def adds_up(hyper: KernelHyper) -> bool:

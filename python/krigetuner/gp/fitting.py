@@ -52,7 +52,7 @@ def fit(
     """
     if earlier is None:
         starts = np.stack([prior.mean, prior.mean + np.concatenate([np.full(x.shape[1], -0.7), [0.0, 3.0]])])
-        starts = starts[family == ADDITIVE :]
+        starts = starts[1:] if family == ADDITIVE else starts
     else:
         starts = np.log(np.append(earlier.hyper.lengthscales, [earlier.hyper.variance, earlier.noise]))[None]
     effort = EFFORT if earlier is None else MORE

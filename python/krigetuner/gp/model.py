@@ -169,8 +169,8 @@ def choose(
     """Fits under every kind of transform; takes the first unless the losses are far more probable under another.
 
     Args:
-        additive: whether the best of them may give way to an additive kernel, under which a few observations of each
-            column tell as much as many of all columns together.
+        additive: whether the one that is taken may give way to the same with an additive kernel, under which a few
+            observations of each column tell as much as many of all columns together.
     """
     size = min(backend.observations(len(x)), FITTED)
     rows = representatives(x, losses, np.ones(x.shape[1]), categorical, size)
@@ -181,13 +181,12 @@ def choose(
         found = fit(backend, x, out.y, out.noise, believed, categorical, family=family)
         return Choice(kind, found, found.log_posterior + out.log_jacobian, out.unit)
 
-    def surest() -> Choice:
-        return max(choices, key=lambda c: round(c.evidence - LATER * (c is not choices[0]), 6))
-
     choices = [fitted(kind, FAMILY) for kind in kinds]
-    if additive and len(x) >= ADDING and (~categorical).sum() > 1:
-        choices.append(fitted(surest().kind, ADDITIVE))
-    return surest()
+    plain = max(choices, key=lambda c: round(c.evidence - LATER * (c is not choices[0]), 6))
+    if not additive or len(x) < ADDING or (~categorical).sum() < 2:
+        return plain
+    sum_of_terms = fitted(plain.kind, ADDITIVE)
+    return sum_of_terms if round(sum_of_terms.evidence - plain.evidence - LATER, 6) > 0 else plain
 
 
 def refined(backend: Backend, x: Array, losses: Array, variances: Array, noise_floor: float, choice: Choice) -> Choice:

@@ -21,7 +21,7 @@ from krigetuner.backend.registry import get_backend
 from krigetuner.errors import KrigeTunerWarning
 from krigetuner.gp.acquisition import Acquisition
 from krigetuner.gp.feasibility import Feasibility, boundary, feasibility
-from krigetuner.gp.fitting import Hyperparameters
+from krigetuner.gp.fitting import FAMILY, Hyperparameters
 from krigetuner.gp.interior import interior
 from krigetuner.gp.local import representatives
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
@@ -231,6 +231,8 @@ class BayesianSearch:
         """The posterior after the trials that ended and those that run, and a note on it."""
         model = surrogate(self._backend or get_backend(), seen.x, seen.losses, seen.variances, choice)
         note = self._noted({"acquisition": self.acquisition.name, "transform": model.choice.kind}, model.jitter)
+        if (family := model.choice.found.hyper.family) != FAMILY:
+            note["kernel"] = family
         return model.believing(seen.running), note
 
     def _noted(self, note: dict[str, Value], jitter: float) -> dict[str, Value]:

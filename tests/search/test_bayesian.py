@@ -204,6 +204,17 @@ def test_losses_of_any_size(spread: float) -> None:
     assert len(seen) == 12
 
 
+def test_losses_that_add_up_are_modelled_so_and_the_record_says_it() -> None:
+    rng, space = np.random.default_rng(0), plane()
+    rows = rng.random((40, 2))
+    pairs = [(space.decode(row), float(np.cos(7 * np.pi * row).sum())) for row in rows]
+    for name, expected in (("auto", {"additive52"}), ("ei", {None})):
+        answer = search(acquisition=name).ask(space, told(space, pairs), 3)
+        assert not isinstance(answer, Done)
+        whole = [one.origin.note for one in answer if one.origin.note.get("model") is None]
+        assert {note.get("kernel") for note in whole} == expected
+
+
 def test_alpha_is_the_least_noise() -> None:
     space = plane()
     noisy, learned = (Conversation(lambda a=a: search(1, alpha=a), space).run(branin, 12) for a in (0.5, 1e-4))  # type: ignore[misc]

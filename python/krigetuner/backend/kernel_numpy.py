@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -158,15 +158,18 @@ class Pairs:
         """(n, n) how often each entry counts in a sum over all pairs, each once, with half of every diagonal entry."""
         return np.asarray(np.tri(len(self.x)) - 0.5 * np.eye(len(self.x)))
 
-    def both(self, hyper: KernelHyper) -> tuple[Array, list[Array]]:
-        """The lower triangle (n, n) of the correlations; what is above is finite. And of each block the derivatives
-        that `both` gives.
+    def both(self, hyper: KernelHyper) -> tuple[Array, Iterable[tuple[slice, Array, Array]]]:
+        """The lower triangle (n, n) of the correlations; what is above is finite. And block by block, where `blocks` are
+        not kept worked out anew: rows, their squared differences, and the derivatives that the function `both` gives.
         """
         kernel, slopes = np.zeros((len(self.x), len(self.x))), []
         for rows, squares in self.blocks():
             kernel[rows, : rows.stop], steepness = both(hyper, squares)
-            slopes.append(steepness)
-        return kernel, slopes
+            if self.kept is not None:
+                slopes.append((rows, squares, steepness))
+        if self.kept is not None:
+            return kernel, slopes
+        return kernel, ((rows, squares, both(hyper, squares)[1]) for rows, squares in self.blocks())
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """Rows, and their squared differences (d, rows, up to the last of these rows) with those before and within."""

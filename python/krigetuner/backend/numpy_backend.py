@@ -293,7 +293,7 @@ def _likelihood(
     once -= inverse
     once *= pairs.share
     gradient[-1] = np.vdot(once, kernel)
-    for (rows, squares), steepness in zip(pairs.blocks(), slopes, strict=True):
+    for rows, squares, steepness in slopes:
         weights = once[rows, : rows.stop] * steepness
         gradient[:-1] += (squares.reshape(len(scale), 1, -1) @ weights.reshape(len(weights), -1, 1)).ravel()
     gradient[:-1] *= scale * hyper.variance

@@ -159,8 +159,11 @@ class Pairs:
         return np.asarray(np.tri(len(self.x)) - 0.5 * np.eye(len(self.x)))
 
     def both(self, hyper: KernelHyper) -> tuple[Array, Iterable[tuple[slice, Array, Array]]]:
-        """The lower triangle (n, n) of the correlations; what is above is finite. And block by block, where `blocks` are
-        not kept worked out anew: rows, their squared differences, and the derivatives that the function `both` gives.
+        """Correlations and slopes.
+
+        Returns:
+            The lower triangle (n, n) of the correlations; what is above is finite. And block by block rows, their squared
+            differences, and the derivatives that the function `both` gives, worked out anew where blocks are not kept.
         """
         kernel, slopes = np.zeros((len(self.x), len(self.x))), []
         for rows, squares in self.blocks():

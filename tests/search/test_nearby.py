@@ -22,6 +22,7 @@ from krigetuner.space.space import Space
 
 D = 3
 TARGET = 0.37
+TURNED = np.linalg.qr(np.random.default_rng(3).standard_normal((D, D)))[0]
 
 
 def cube(d: int = D) -> Space:
@@ -32,9 +33,11 @@ def cube(d: int = D) -> Space:
 
 
 def needle(x: np.ndarray) -> np.ndarray:
-    """Rough from afar, a bowl near its minimum."""
+    """Rough from afar, and not column by column; a bowl near its minimum."""
     distance = np.linalg.norm(x - TARGET, axis=1)
-    return np.asarray(np.minimum(30.0 * distance**2, 1.0) + 0.3 * np.sin(40.0 * x).sum(axis=1) * (distance > 0.2))
+    return np.asarray(
+        np.minimum(30.0 * distance**2, 1.0) + 0.3 * np.sin(40.0 * x @ TURNED).sum(axis=1) * (distance > 0.2)
+    )
 
 
 def seen_of(space: Space, x: np.ndarray, losses: np.ndarray, failed: np.ndarray | None = None) -> Seen:

@@ -162,8 +162,8 @@ class Pairs:
         """Correlations and slopes.
 
         Returns:
-            The lower triangle (n, n) of the correlations; what is above is finite. And block by block rows, their squared
-            differences, and the derivatives that the function `both` gives, worked out anew where blocks are not kept.
+            The lower triangle (n, n) of the correlations; what is above is finite. And block by block rows, their
+            squared differences, and the derivatives that the function `both` gives; made anew if blocks are not kept.
         """
         kernel, slopes = np.zeros((len(self.x), len(self.x))), []
         for rows, squares in self.blocks():

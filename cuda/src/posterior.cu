@@ -172,7 +172,7 @@ __global__ void __launch_bounds__(pair_threads) gradient_kernel<Family::additive
         const PairTile<double> tile(candidates, static_cast<int>(blockIdx.x) * pair_tile, x, begin,
                                     0, rows, cols);
         double factor[4][4];
-        double weight[4][4];
+        double weight[4][4];  // at first the slope of the factor, of which there is no use here
         tile.shared_factor(thread, setting, setting.variance / setting.numeric, factor, weight);
         pair_weights(tile, thread, beta, alpha, by_mean, by_solved, weight);
         tile.each_place(0, setting.numeric, [&](int place, int p) {

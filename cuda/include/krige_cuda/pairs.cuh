@@ -3,7 +3,8 @@
 // The tile and its shape: a chunk of 8 places of both point sets is 8 KiB of shared memory; a
 // thread reads 8 numbers of it for 16 pairs, so that loads take less time than the 32 operations on
 // them; 16 distances and the evaluation of the radial function stay below 128 registers, which lets
-// two blocks share a multiprocessor.
+// two blocks share a multiprocessor. The trace of an additive kernel, with three numbers for each
+// pair, takes more.
 #pragma once
 
 #include "krige/formulas.hpp"

@@ -211,6 +211,7 @@ struct Verbs {
         const Array deviation = checked("prior.deviation", prior[1], {p});
         const Array lower = checked("prior.lower", prior[2], {p});
         const Array upper = checked("prior.upper", prior[3], {p});
+        const double shared = number("prior.shared", prior[4]);
         const Array begin = checked("starts", starts, {"b", p});
         const Effort effort = effort_of(iterations, tolerance, reach);
         Array theta = copied(begin);
@@ -219,7 +220,7 @@ struct Verbs {
         const double* vy = outputs.data();
         const double* vn = known.data();
         const Hyper hyper{kind, d, nullptr, flags.data(), 1.0};
-        const Prior believed{mean.data(), deviation.data(), lower.data(), upper.data()};
+        const Prior believed{mean.data(), deviation.data(), lower.data(), upper.data(), shared};
         const Matrix to = writable(theta, begin.shape(0), p);
         double* to_density = density.mutable_data();
         {

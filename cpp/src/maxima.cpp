@@ -27,12 +27,8 @@ double surprise(ConstMatrix x, const double* y, const double* known, Hyper hyper
     double sum = 0.0;
     for (index_t i = 0; i < n; ++i) sum += by_noise[i];
     slope[d + 1] = sum * learned;
-    double density = 0.0;
-    for (index_t i = 0; i < d + 2; ++i) {
-        const double z = (theta[i] - prior.mean[i]) / prior.deviation[i];
-        density -= 0.5 * z * z;
-        slope[i] = z / prior.deviation[i] - slope[i];
-    }
+    const double density = add_log_density(prior, d, theta, slope);
+    for (index_t i = 0; i < d + 2; ++i) slope[i] = -slope[i];
     return -(likelihood + density);
 }
 

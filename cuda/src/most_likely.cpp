@@ -47,14 +47,10 @@ class Surprise {
         const double* by_noise = by_noise_.data() + i * n_;
         double by_learned = 0.0;
         for (index_t k = 0; k < n_; ++k) by_learned += by_noise[k];
-        double density = 0.0;
-        for (index_t j = 0; j <= p; ++j) {
-            const double z = (theta[j] - prior_.mean[j]) / prior_.deviation[j];
-            density -= 0.5 * z * z;
-            const double by_theta = j < p ? gradient_[static_cast<std::size_t>(i * p + j)]
-                                          : by_learned * std::exp(theta[p]);
-            slope[j] = z / prior_.deviation[j] - by_theta;
-        }
+        for (index_t j = 0; j < p; ++j) slope[j] = gradient_[static_cast<std::size_t>(i * p + j)];
+        slope[p] = by_learned * std::exp(theta[p]);
+        const double density = krige::add_log_density(prior_, hyper_.d, theta, slope);
+        for (index_t j = 0; j <= p; ++j) slope[j] = -slope[j];
         value = -(value + density);
     }
 

@@ -16,10 +16,10 @@ from krigetuner.backend.protocol import AcquisitionSpec, Array, Effort, KernelHy
 THOROUGH = Effort(iterations=200, tolerance=1e-6)
 
 
-def prior_of(d: int) -> Prior:
+def prior_of(d: int, shared: float = 0.7) -> Prior:
     mean = np.concatenate([np.full(d, np.log(0.5)), [0.0, np.log(1e-3)]])
     deviation = np.concatenate([np.full(d, 1.0), [1.0, 2.0]])
-    return Prior(mean, deviation, mean - 4.0, mean + 4.0)
+    return Prior(mean, deviation, mean - 4.0, mean + 4.0, shared)
 
 
 def density(backend: Any, p: Problem, prior: Prior, theta: Array) -> tuple[float, Array]:
@@ -47,7 +47,7 @@ class BackendMaxima:
 
     @pytest.mark.parametrize("seed", range(4))
     def test_most_likely_is_what_scipy_finds(self, backend: Any, seed: int) -> None:
-        p, prior = make_problem(seed, n=25, d=2 + seed), prior_of(2 + seed)
+        p, prior = make_problem(seed, n=25, d=2 + seed), prior_of(2 + seed, shared=0.5 * seed)
         theta, found = most_likely(backend, p, prior, prior.mean[None])
         judge = minimize(
             lambda t: tuple(-np.asarray(v) for v in density(backend, p, prior, t)),
@@ -61,9 +61,16 @@ class BackendMaxima:
         assert found[0] == pytest.approx(density(backend, p, prior, theta[0])[0], abs=1e-9)
 
     @settings(max_examples=15, deadline=None)
-    @given(seed=st.integers(0, 2**32 - 1), d=st.integers(1, 5), starts=st.integers(1, 3))
-    def test_most_likely_climbs_inside_its_box(self, backend: Any, seed: int, d: int, starts: int) -> None:
-        p, prior = make_problem(seed, n=15, d=d), prior_of(d)
+    @given(
+        seed=st.integers(0, 2**32 - 1),
+        d=st.integers(1, 5),
+        starts=st.integers(1, 3),
+        shared=st.sampled_from([0.0, 1e-8, 0.3, 1e8]),
+    )
+    def test_most_likely_climbs_inside_its_box(
+        self, backend: Any, seed: int, d: int, starts: int, shared: float
+    ) -> None:
+        p, prior = make_problem(seed, n=15, d=d), prior_of(d, shared)
         rng = np.random.default_rng(seed)
         begin = np.clip(prior.mean + rng.normal(size=(starts, d + 2)), prior.lower, prior.upper)
         theta, found = most_likely(backend, p, prior, begin)
@@ -71,6 +78,12 @@ class BackendMaxima:
         assert np.all((theta >= prior.lower) & (theta <= prior.upper))
         for i in range(starts):
             assert found[i] >= density(backend, p, prior, begin[i])[0] - 1e-9
+
+    @pytest.mark.parametrize("shared", [-0.1, float("nan"), float("inf")])
+    def test_a_bad_prior_is_refused(self, backend: Any, shared: float) -> None:
+        p, prior = make_problem(5, n=5, d=2), prior_of(2, shared)
+        with pytest.raises(ValueError, match=f"^prior.shared: expected .* at least 0, got {shared}"):
+            most_likely(backend, p, prior, prior.mean[None])
 
     @settings(max_examples=25, deadline=None)
     @given(seed=st.integers(0, 2**32 - 1), d=st.integers(1, 5), kind=st.sampled_from(ACQUISITIONS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -34,6 +35,22 @@ def test_the_prior_gradient_is_the_derivative() -> None:
         step = 1e-6 * np.eye(5)[j]
         numeric = (p.log_density(theta + step)[0] - p.log_density(theta - step)[0]) / 2e-6
         assert gradient[:, j] == pytest.approx(numeric, rel=1e-6, abs=1e-8)
+
+
+def test_log_lengthscales_have_a_shift_in_common() -> None:
+    """A normal density whose covariance is that of independent numbers and one that is added to all lengthscales."""
+    p = prior(3, np.array([False, True, False]), 1e-8)
+    covariance = np.diag(p.deviation**2)
+    covariance[:3, :3] += p.shared**2
+    theta = np.random.default_rng(2).normal(size=(6, 5))
+    expected = multivariate_normal(p.mean, covariance).logpdf(theta)
+    found, _ = p.log_density(theta)
+    assert p.shared > 0
+    np.testing.assert_allclose(found - found[0], expected - expected[0], rtol=1e-9, atol=1e-9)
+
+
+def test_terms_of_a_sum_have_nothing_in_common() -> None:
+    assert prior(3, np.zeros(3, dtype=bool), 1e-8, "additive52").shared == 0.0
 
 
 @pytest.mark.parametrize("floor", [0.0, 1e-3, 0.5, 10.0])

@@ -3,17 +3,9 @@
 
 #include "krige/descent.hpp"
 #include "krige/posterior.hpp"
+#include "krige/prior.hpp"
 
 namespace krige {
-
-// independent normal priors of theta = log lengthscales (d), log variance, log noise variance, each
-// (d + 2), and the box that theta is kept in
-struct Prior {
-    const double* mean;
-    const double* deviation;
-    const double* lower;
-    const double* upper;
-};
 
 // theta (b, d + 2): from the starts to the most probable points found, with their log posterior
 // density (b), up to a constant. known (n) is the part of the noise that is not learned; of `hyper`

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from krigetuner.backend.protocol import AcquisitionKind, AcquisitionSpec, Family, KernelHyper, Penalty
+from krigetuner.backend.protocol import AcquisitionKind, AcquisitionSpec, Family, KernelHyper, Penalty, Prior
 from krigetuner.errors import NotPositiveDefinite
 
 FAMILIES: tuple[str, ...] = get_args(Family)
@@ -110,6 +110,13 @@ def acquisition(value: AcquisitionSpec) -> None:
     number("xi", value.xi)
     if not math.isfinite(value.best):
         raise ValueError(f"best: expected a finite number, got {value.best!r}; pass the lowest finite y")
+
+
+def prior(value: Prior, size: int) -> None:
+    """Refuses a prior of another size, or whose shift has no deviation of at least 0."""
+    for name in ("mean", "deviation", "lower", "upper"):
+        array(f"prior.{name}", getattr(value, name), (size,))
+    number("prior.shared", value.shared)
 
 
 def penalty(value: Penalty | None, dimensions: int) -> None:

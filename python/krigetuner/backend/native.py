@@ -148,10 +148,10 @@ class NativeVerbs:
         effort: Effort,
     ) -> tuple[Array, Array]:
         """The most probable theta (b, p + 1) from each start, and its log posterior density (b,)."""
-        box = prior.mean, prior.deviation, prior.lower, prior.upper
+        believed = prior.mean, prior.deviation, prior.lower, prior.upper, prior.shared
         e = effort
         found: tuple[Array, Array] = self._core.most_likely(
-            x, y, noise, categorical, family, box, starts, e.iterations, e.tolerance, e.reach
+            x, y, noise, categorical, family, believed, starts, e.iterations, e.tolerance, e.reach
         )
         return found
 

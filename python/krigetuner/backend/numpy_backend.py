@@ -180,6 +180,7 @@ class NumpyBackend:
         effort: Effort,
     ) -> tuple[Array, Array]:
         """The most probable theta (b, p + 1) from each start, and its log posterior density (b,)."""
+        checks.prior(prior, x.shape[1] + 2)
         checks.array("starts", starts, ("b", x.shape[1] + 2))
         pairs = kernels.Pairs(x, maxima.unpack(starts[0], categorical, family)[0]) if len(starts) else None
         likelihoods = partial(_likelihoods, pairs=pairs)

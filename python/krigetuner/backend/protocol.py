@@ -105,22 +105,33 @@ class Likelihood(NamedTuple):
 
 @dataclass(frozen=True)
 class Prior:
-    """Independent normal priors of theta (p + 1,) = log lengthscales, log variance, log noise variance, and its box.
+    """A normal prior of theta (p + 1,) = log lengthscales, log variance, log noise variance, and its box.
+
+    They are independent but for a shift that all log lengthscales have in common.
 
     Attributes:
-        mean, deviation: (p + 1,) of the priors.
+        mean, deviation: (p + 1,) of the priors, without the shift.
         lower, upper: (p + 1,) between which theta is kept.
+        shared: deviation of the shift, whose mean is 0.
     """
 
     mean: Array
     deviation: Array
     lower: Array
     upper: Array
+    shared: float = 0.0
 
     def log_density(self, theta: Array) -> tuple[Array, Array]:
         """Log density (b,), up to a constant, of theta (b, p + 1), and its gradient (b, p + 1)."""
         z = (theta - self.mean) / self.deviation
-        return -0.5 * np.einsum("bi,bi->b", z, z), -z / self.deviation
+        density, slope = -0.5 * np.einsum("bi,bi->b", z, z), -z / self.deviation
+        if not self.shared > 0.0:
+            return density, slope
+        inverse = 1.0 / self.deviation[:-2] ** 2
+        sums = -slope[:, :-2].sum(axis=1)
+        shift = sums / (1.0 / self.shared**2 + inverse.sum())  # the most probable one
+        slope[:, :-2] += shift[:, None] * inverse
+        return density + 0.5 * sums * shift, slope
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""What is believed of the hyperparameters before any result: independent normal priors on their logarithms.
+"""What is believed of the hyperparameters before any result: normal priors on their logarithms.
+
+Log lengthscales are independent but for a shift that they have in common: an objective that is rough in one column is
+rough in the others too, more often than not, and few observations tell of all columns together what they cannot tell of
+each. Terms of an additive kernel have nothing in common.
 
 theta   (p,) = log lengthscales (d), log variance, log noise variance;  p = d + 2
 """
@@ -13,7 +17,10 @@ import numpy.typing as npt
 from krigetuner.backend.protocol import Family, Prior
 
 NOISE_FLOOR = 1e-8
-LENGTH, LENGTH_OF_CATEGORY, LENGTH_SPREAD = 0.4, 0.8, 1.2
+LENGTH, LENGTH_OF_CATEGORY = 0.4, 0.8
+SPREAD, SHARED = 0.8, 0.6
+"""Of each log lengthscale, and of the shift of all."""
+SPREAD_OF_TERM = 1.2
 VARIANCE_SPREAD = 1.0
 NOISE, NOISE_SPREAD = 1e-4, 2.5
 
@@ -26,13 +33,14 @@ def prior(
     A term of an additive kernel has one dimension.
     """
     root = math.sqrt(dimensions)
-    length = LENGTH if family == "additive52" else LENGTH * root
+    additive = family == "additive52"
+    length, spread, shared = (LENGTH, SPREAD_OF_TERM, 0.0) if additive else (LENGTH * root, SPREAD, SHARED)
     lengths = np.where(categorical, math.log(LENGTH_OF_CATEGORY * root), math.log(length))
     floor = math.log(max(noise_floor, NOISE_FLOOR))
     mean = np.concatenate([lengths, [0.0, max(math.log(NOISE), floor)]])
-    deviation = np.concatenate([np.full(dimensions, LENGTH_SPREAD), [VARIANCE_SPREAD, NOISE_SPREAD]])
+    deviation = np.concatenate([np.full(dimensions, spread), [VARIANCE_SPREAD, NOISE_SPREAD]])
     lower = np.concatenate([np.full(dimensions, math.log(0.02)), [math.log(0.02), floor]])
     upper = np.concatenate(
         [np.full(dimensions, math.log(50.0 * root)), [math.log(50.0), max(math.log(0.5), floor + 1e-9)]]
     )
-    return Prior(mean, deviation, lower, upper)
+    return Prior(mean, deviation, lower, upper, shared)

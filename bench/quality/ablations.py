@@ -68,7 +68,7 @@ ABLATIONS = {
     "log-transform": Ablation("the power transform only", SEARCH, "LEARNED", ("power",)),
     "power-transform": Ablation("the log transform only", SEARCH, "LEARNED", ("log",)),
     "additive": Ablation("no additive kernel", MODEL, "ADDING", math.inf),
-    "shared-lengthscales": Ablation("log lengthscales that have nothing in common", PRIORS, "SHARED", 0.0),
+    "shared-lengthscales": Ablation("no shift that all log lengthscales have in common", PRIORS, "SHARED", 0.0),
     "shrinking": Ablation("lengthscales as fitted, always", SEARCH, "SHRINK", 1.0),
     "real-gains": Ablation("every gain counts, however small", STAGNATION, "GAIN", 0.0),
     "elsewhere": Ablation("no other way with categories when nothing gets better", STAGNATION, "SETTLED", math.inf),

@@ -44,9 +44,8 @@ def test_log_lengthscales_have_a_shift_in_common() -> None:
     covariance[:3, :3] += p.shared**2
     theta = np.random.default_rng(2).normal(size=(6, 5))
     expected = multivariate_normal(p.mean, covariance).logpdf(theta)
-    found, _ = p.log_density(theta)
     assert p.shared > 0
-    np.testing.assert_allclose(found - found[0], expected - expected[0], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(p.log_density(theta)[0] + p.log_constant, expected, rtol=1e-9)
 
 
 def test_terms_of_a_sum_have_nothing_in_common() -> None:

@@ -51,7 +51,7 @@ class Verbs:
         noise: Array,
         categorical: npt.NDArray[np.bool_],
         family: str,
-        prior: tuple[Array, Array, Array, Array],
+        prior: tuple[Array, Array, Array, Array, float],
         starts: Array,
         iterations: int,
         tolerance: float,

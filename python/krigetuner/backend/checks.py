@@ -113,7 +113,7 @@ def acquisition(value: AcquisitionSpec) -> None:
 
 
 def prior(value: Prior, size: int) -> None:
-    """Refuses a prior of another size, or whose shift has no deviation of at least 0."""
+    """Refuses a prior of another size, or one that is not finite, or whose shift has a negative deviation."""
     for name in ("mean", "deviation", "lower", "upper"):
         array(f"prior.{name}", getattr(value, name), (size,))
     number("prior.shared", value.shared)

@@ -29,6 +29,7 @@ that made it, is immutable, and is never pickled.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
@@ -112,7 +113,7 @@ class Prior:
     Attributes:
         mean, deviation: (p + 1,) of the priors, without the shift.
         lower, upper: (p + 1,) between which theta is kept.
-        shared: deviation of the shift, whose mean is 0.
+        shared: deviation of the shift, whose mean is 0; 0: all are independent.
     """
 
     mean: Array
@@ -121,16 +122,24 @@ class Prior:
     upper: Array
     shared: float = 0.0
 
+    @property
+    def log_constant(self) -> float:
+        """What `log_density` leaves out: the log density at the mean, of the whole space and not of the box."""
+        together = 1.0 + self.shared * self.shared * float((self.deviation[:-2] ** -2.0).sum())
+        log_determinant = 2.0 * float(np.log(self.deviation).sum()) + math.log(together)
+        return -0.5 * (log_determinant + len(self.mean) * math.log(2.0 * math.pi))
+
     def log_density(self, theta: Array) -> tuple[Array, Array]:
-        """Log density (b,), up to a constant, of theta (b, p + 1), and its gradient (b, p + 1)."""
+        """Log density (b,), up to `log_constant`, of theta (b, p + 1), and its gradient (b, p + 1)."""
         z = (theta - self.mean) / self.deviation
         density, slope = -0.5 * np.einsum("bi,bi->b", z, z), -z / self.deviation
-        if not self.shared > 0.0:
+        variance = self.shared * self.shared
+        if not variance > 0.0:
             return density, slope
-        inverse = 1.0 / self.deviation[:-2] ** 2
+        weights = 1.0 / self.deviation[:-2] ** 2
         sums = -slope[:, :-2].sum(axis=1)
-        shift = sums / (1.0 / self.shared**2 + inverse.sum())  # the most probable one
-        slope[:, :-2] += shift[:, None] * inverse
+        shift = sums / (1.0 / variance + weights.sum())  # the most probable one
+        slope[:, :-2] += shift[:, None] * weights
         return density + 0.5 * sums * shift, slope
 
 

@@ -63,7 +63,7 @@ class Feasibility:
 
 def boundary(backend: Backend, x: Array, failed: Labels, categorical: npt.NDArray[np.bool_]) -> Hyperparameters:
     """The most probable hyperparameters of the labels' process, for configurations x (n, d) of which some failed."""
-    believed = prior(x.shape[1], categorical, NOISE_FLOOR)
+    believed = prior(x.shape[1], categorical, NOISE_FLOOR, together=False)
     believed.mean[-1], believed.deviation[-1] = math.log(NOISE), NOISE_SPREAD
     believed.upper[-1] = 0.0  # all of the labels' variance may be noise
     return fit(backend, np.ascontiguousarray(x), _standardised(failed), np.zeros(len(x)), believed, categorical)

@@ -179,7 +179,8 @@ def choose(
     def fitted(kind: Kind, family: Family) -> Choice:
         out, believed = transform(losses, variances, kind), prior(x.shape[1], categorical, noise_floor, family)
         found = fit(backend, x, out.y, out.noise, believed, categorical, family=family)
-        return Choice(kind, found, found.log_posterior + out.log_jacobian, out.unit)
+        evidence = found.log_posterior + believed.log_constant + out.log_jacobian
+        return Choice(kind, found, evidence, out.unit)
 
     choices = [fitted(kind, FAMILY) for kind in kinds]
     plain = max(choices, key=lambda c: round(c.evidence - LATER * (c is not choices[0]), 6))

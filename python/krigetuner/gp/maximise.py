@@ -2,7 +2,7 @@
 
 First a screen of legal rows: spread over the whole cube, and around the best ones known at several scales. From the
 best of the screen, gradient ascent of the numeric columns (all starts in one batch, inside the cube), snapped to the
-space; then discrete neighbours, and mutations of what is best so far.
+space; then discrete neighbours, and mutations of what is best so far; from the best of all these, ascent once more.
 
     m   rows      d   columns
     score(rows (m, d)) -> values (m,); larger is better
@@ -23,9 +23,8 @@ Climb = Callable[[Array, Array, Array], Array]
 
 SPREAD = 512
 NEAR = 384
-STARTS = 8
+STARTS, LAST = 8, 4
 SCALES = (0.3, 0.1, 0.03, 0.01)
-ROUNDS = 2
 DESIGNS = 32
 
 
@@ -68,22 +67,20 @@ def maximise(
     spread = space.sample(latin(rng, SPREAD, space.dimensions)) if spread is None else spread
     rows = np.concatenate([spread, mutations(space, centres, rng, NEAR)])
     values = score(rows)
-    for _ in range(ROUNDS):
-        order = np.argsort(-values, kind="stable")
-        top = _distinct(rows[order], STARTS)
-        found = [ascend(space, climb, top)]
-        found.append(mutations(space, np.concatenate([found[0], top[:2]]), rng, 128))
-        found += [space.neighbours(row) for row in found[0][:3]]
-        fresh = np.concatenate(found)
-        rows, values = np.concatenate([fresh, rows]), np.concatenate([score(fresh), values])
+    top = _distinct(rows, values, STARTS)
+    ends = ascend(space, climb, top)
+    beside = [space.neighbours(row) for row in ends[:3]]
+    fresh = np.concatenate([ends, mutations(space, np.concatenate([ends, top[:2]]), rng, 128), *beside])
+    rows, values = np.concatenate([fresh, rows]), np.concatenate([score(fresh), values])
+    ends = ascend(space, climb, _distinct(rows, values, LAST))
+    rows, values = np.concatenate([ends, rows]), np.concatenate([score(ends), values])
     return first_untried(space, rows, values, taken)
 
 
 def first_untried(space: Space, rows: Array, values: Array, taken: Collection[bytes]) -> Array | None:
     """The row (d,) of largest value whose configuration is not in `taken`, as its configuration encodes."""
     order = np.argsort(-values, kind="stable")
-    for begin in range(0, len(order), 32):
-        part = order[begin : begin + 32]
+    for part in (order[:1], *(order[begin : begin + 32] for begin in range(1, len(order), 32))):
         for index, identity in zip(part, space.row_keys(rows[part]), strict=True):
             if identity in taken:
                 continue
@@ -117,9 +114,9 @@ def ascend(space: Space, climb: Climb, starts: Array) -> Array:
     return space.snap(climb(starts, np.where(fixed, starts, 0.0), np.where(fixed, starts, 1.0)))
 
 
-def _distinct(rows: Array, count: int) -> Array:
-    """The first `count` rows of which no two are nearly the same."""
-    rows = rows[:200]
+def _distinct(rows: Array, values: Array, count: int) -> Array:
+    """The rows (k, d) of largest value, at most `count`, of which no two are nearly the same."""
+    rows = rows[np.argsort(-values, kind="stable")[:200]]
     columns = np.ascontiguousarray(rows.T)  # maxima over the first axis are several times as fast
     left, kept = np.ones(len(rows), dtype=bool), list[int]()
     while len(kept) < count and left.any():

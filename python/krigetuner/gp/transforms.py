@@ -122,11 +122,8 @@ def _quantile(ordered: Array, share: float) -> float:
 
 def _yeo_johnson(t: Array, exponent: float | Array) -> Array:
     """Yeo and Johnson's transform of t, for one exponent or a column of them, neither exactly 0 nor 2."""
-    positive, negative = np.maximum(t, 0.0), np.minimum(t, 0.0)
-    other = 2.0 - exponent
-    up = np.expm1(exponent * np.log1p(positive)) / exponent
-    down = np.expm1(other * np.log1p(-negative)) / other
-    return np.asarray(up - down, dtype=np.float64)
+    power = np.where(t < 0.0, 2.0 - exponent, exponent)
+    return np.asarray(np.copysign(np.expm1(power * np.log1p(np.abs(t))) / power, t), dtype=np.float64)
 
 
 def _yeo_johnson_slope(t: Array, exponent: float) -> Array:

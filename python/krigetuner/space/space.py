@@ -185,21 +185,22 @@ class Space:
         Ordered ones move to the adjacent values, unordered ones to every other. What becomes active by it takes its
         default.
         """
+        always = self._activity.always
+        active = None if always else self.activity(row[None, :])[0]
+        units = row.tolist()
         columns: list[int] = []
-        units: list[float] = []
-        for column in np.flatnonzero(self.activity(row[None, :])[0]).tolist():
-            p = self._tunable[column]
-            if p.count is None:
+        moved: list[float] = []
+        for column, count, p in self._discrete:
+            if active is not None and not active[column]:
                 continue
-            unit = float(row[column])
-            here = min(int(unit * p.count), p.count - 1) if p.even else p.index_of(p.decode(unit))
-            near = range(p.count) if p.categorical else range(max(here - 1, 0), min(here + 2, p.count))
+            here = min(int(units[column] * count), count - 1) if p.even else p.index_of(p.decode(units[column]))
+            near = range(count) if p.categorical else range(max(here - 1, 0), min(here + 2, count))
             others = [i for i in near if i != here]
             columns += [column] * len(others)
-            units += [(i + 0.5) / p.count if p.even else p.encode(p.value_at(i)) for i in others]
+            moved += [(i + 0.5) / count if p.even else p.encode(p.value_at(i)) for i in others]
         rows = np.repeat(row[None, :], len(columns), axis=0)
-        rows[np.arange(len(columns)), columns] = units
-        if self._activity.always:
+        rows[np.arange(len(columns)), columns] = moved
+        if always:
             return rows
         born = ~self.activity(row[None, :]) & np.ones(rows.shape, dtype=bool)
         return self.snap(np.where(born, self._default_units, rows))
@@ -207,6 +208,11 @@ class Space:
     @cached_property
     def _default_units(self) -> Array:
         return np.array([p.encode(p.default) for p in self._tunable])
+
+    @cached_property
+    def _discrete(self) -> list[tuple[int, int, HyperParameter]]:
+        """Column, number of values and parameter of each that is no continuum."""
+        return [(j, p.count, p) for j, p in enumerate(self._tunable) if p.count is not None]
 
     @cached_property
     def _cells(self) -> tuple[npt.NDArray[np.intp], Array, list[int]]:

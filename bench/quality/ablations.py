@@ -64,9 +64,10 @@ def _no_neighbours(space: Any, row: Any) -> Any:
 
 
 ABLATIONS = {
-    "transforms": Ablation("losses scaled and outliers squeezed only", SEARCH, "LEARNED", ("plain",)),
-    "log-transform": Ablation("the power transform only", SEARCH, "LEARNED", ("power",)),
-    "power-transform": Ablation("the log transform only", SEARCH, "LEARNED", ("log",)),
+    "transforms": Ablation("losses scaled and outliers squeezed only", SEARCH, "kinds_for", lambda n: ("plain",)),
+    "log-transform": Ablation("the power transform only", SEARCH, "kinds_for", lambda n: ("power",)),
+    "power-transform": Ablation("the log transform only", SEARCH, "kinds_for", lambda n: ("log",)),
+    "own-scale": Ablation("of many losses too, the power or the log transform", MODEL, "MANY", math.inf),
     "additive": Ablation("no additive kernel", MODEL, "ADDING", math.inf),
     "shared-lengthscales": Ablation("no shift that all log lengthscales have in common", PRIORS, "SHARED", 0.0),
     "shrinking": Ablation("lengthscales as fitted, always", SEARCH, "SHRINK", 1.0),

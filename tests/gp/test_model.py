@@ -10,7 +10,7 @@ import pytest
 from krigetuner.backend.numpy_backend import NumpyBackend
 from krigetuner.backend.protocol import KernelHyper
 from krigetuner.gp.fitting import Hyperparameters
-from krigetuner.gp.model import ADDING, LEARNED, Choice, choose, surrogate
+from krigetuner.gp.model import ADDING, LEARNED, Choice, choose, kinds_for, surrogate
 
 CATEGORICAL = np.zeros(2, dtype=bool)
 
@@ -25,6 +25,17 @@ def test_the_losses_choose_their_transform(steepness: float, expected: str) -> N
     smooth = np.sin(4 * x[:, 0]) + np.cos(3 * x[:, 1])
     losses = np.exp(steepness * smooth) if steepness else smooth
     choice = choose(NumpyBackend(), x, losses, np.zeros(40), CATEGORICAL, 0.0, ("plain", "log"))
+    assert choice.kind == expected
+
+
+@pytest.mark.parametrize(("count", "steepness", "expected"), [(12, 0.0, "power"), (40, 0.0, "plain"), (40, 4.0, "log")])
+def test_many_losses_keep_their_own_scale_unless_another_is_far_more_probable(
+    count: int, steepness: float, expected: str
+) -> None:
+    x = points(count)
+    smooth = np.sin(4 * x[:, 0]) + np.cos(3 * x[:, 1])
+    losses = np.exp(steepness * smooth) if steepness else smooth
+    choice = choose(NumpyBackend(), x, losses, np.zeros(count), CATEGORICAL, 0.0, kinds_for(count))
     assert choice.kind == expected
 
 

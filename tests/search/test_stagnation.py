@@ -262,7 +262,7 @@ def test_when_nothing_gets_better_edges_far_from_the_best_are_not_tried_one_by_o
     space = Space(hp.space)
 
     def coordinates_at_such_edges() -> int:
-        search, trials, rows = BayesianSearch(0), list[Observation](), list[Array]()
+        search, trials, rows = BayesianSearch(2), list[Observation](), list[Array]()
         for i in range(40):
             answer = search.ask(space, History(trials), 1)
             assert isinstance(answer, list)

@@ -27,7 +27,12 @@ from krigetuner.gp.priors import prior
 from krigetuner.gp.transforms import Kind, excess, transform
 
 LEARNED: tuple[Kind, ...] = ("power", "log")
-"""Transforms among which the losses choose. A plain one, and a rougher kernel, did not pay beside these."""
+"""Transforms among which few losses choose; the first is taken unless they ask for another."""
+
+MANY = 20
+LEARNED_BY_MANY: tuple[Kind, ...] = ("plain", *LEARNED)
+"""From MANY on the losses' own scale comes first: an exponent shows the best of few, and squeezes what many tell of the
+others."""
 
 FITTED = 2000
 """Observations that hyperparameters are fitted to at most, whatever the backend can afford a model of."""
@@ -154,6 +159,11 @@ class Surrogate:
         y, noise = np.concatenate([self.y, self.mean(rows)]), np.full(len(rows), self.choice.found.noise)
         fitted = self.backend.extend(self.fitted, np.ascontiguousarray(rows), y, noise)
         return replace(self, fitted=fitted, x=np.concatenate([self.x, rows]), y=y)
+
+
+def kinds_for(count: int) -> tuple[Kind, ...]:
+    """The transforms among which so many observations choose."""
+    return LEARNED if count < MANY else LEARNED_BY_MANY
 
 
 def choose(

@@ -25,7 +25,7 @@ from krigetuner.gp.fitting import FAMILY, Hyperparameters
 from krigetuner.gp.interior import interior
 from krigetuner.gp.local import representatives
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
-from krigetuner.gp.model import LEARNED, Choice, Surrogate, choose, refined, surrogate
+from krigetuner.gp.model import Choice, Surrogate, choose, kinds_for, refined, surrogate
 from krigetuner.gp.parabola import lowest_rows
 from krigetuner.gp.transforms import Kind
 from krigetuner.search.branches import Branches
@@ -206,7 +206,7 @@ class BayesianSearch:
         )
         if key not in self._fits:
             learns = self.acquisition.learns_model
-            kinds: Sequence[Kind] = LEARNED if learns else ("plain",)
+            kinds: Sequence[Kind] = kinds_for(m) if learns else ("plain",)
             part = choose(
                 backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, self._floor, kinds, learns
             )

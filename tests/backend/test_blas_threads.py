@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import numpy as np
@@ -31,6 +32,20 @@ def test_one_thread_inside_and_as_before_outside(libraries: list[object]) -> Non
     with pytest.raises(ZeroDivisionError):
         single_threaded(lambda: 1 / 0)()
     assert counts(libraries) == before
+
+
+def test_without_threadpoolctl_threads_are_left_as_they_are(
+    libraries: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p, before = make_problem(2, n=50), counts(libraries)
+    expected = NumpyBackend().predict(p.fit(NumpyBackend()), p.candidates)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)  # an import of it fails then
+    monkeypatch.setattr(blas_threads, "_libraries", blas_threads._Libraries())
+    found = NumpyBackend().predict(p.fit(NumpyBackend()), p.candidates)
+    assert blas_threads._libraries.found == []
+    assert single_threaded(lambda: counts(libraries))() == before
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9)
 
 
 def test_threads_that_overlap(libraries: list[object]) -> None:

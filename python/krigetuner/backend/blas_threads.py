@@ -59,8 +59,12 @@ _libraries = _Libraries()
 def _find() -> list[Any]:
     # loaded first, so that its BLAS is seen
     import scipy.linalg.blas  # noqa: F401
-    from threadpoolctl import ThreadpoolController
 
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        # where packages were installed one by one it may be missing; nothing that is computed depends on it
+        return []
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 

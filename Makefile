@@ -42,6 +42,9 @@ test-python: $(VENV)/.tested
 GPU := build/gpu
 GPU_TESTS := KRIGETUNER_EXPECT_CUDA=1 $(GPU)/bin/python -m pytest -m gpu tests/backend $(PYTEST)
 
+# nvcc and compute-sanitizer: the toolkit's installer puts its directory on nobody's PATH
+$(GPU)/.installed sanitize-gpu: export PATH := $(PATH):/usr/local/cuda/bin
+
 # by path: beside the interpreter of a virtual environment --system-site-packages would show none of its packages
 $(GPU)/.created:
 	$(PYTHON) -m venv --without-pip $(GPU)
@@ -59,7 +62,7 @@ test-gpu: $(GPU)/.installed ## build the CUDA core and test it, on a machine wit
 
 sanitize-gpu: $(GPU)/.installed ## the same contract under compute-sanitizer
 	for tool in memcheck racecheck initcheck; do \
-	  KRIGETUNER_CUDA_POOL=own compute-sanitizer --tool $$tool --error-exitcode 1 --target-processes all \
+	  KRIGETUNER_EXPECT_CUDA=1 KRIGETUNER_CUDA_POOL=own compute-sanitizer --tool $$tool --error-exitcode 1 --target-processes all \
 	    $(GPU)/bin/python -m pytest -m gpu tests/backend/test_cuda.py -k TestCuda || exit 1; \
 	done
 

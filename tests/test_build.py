@@ -30,6 +30,23 @@ def test_the_tests_on_a_gpu_have_the_packages_of_the_python_that_is_given(tmp_pa
     assert done.stdout.strip() == numpy.__file__
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_a_sanitizer_expects_a_gpu_and_the_toolkit_is_found_behind_the_path(tmp_path: Path) -> None:
+    folder, tools, told = tmp_path / "gpu", tmp_path / "tools", tmp_path / "told"
+    for path in (folder, tools):
+        path.mkdir()
+    for name in (".created", ".installed"):
+        (folder / name).touch()
+    sanitizer = tools / "compute-sanitizer"
+    sanitizer.write_text(f'#!/bin/sh\necho "$KRIGETUNER_EXPECT_CUDA $PATH" >>{told}\n')
+    sanitizer.chmod(0o755)
+    path = f"{tools}:{os.environ['PATH']}"
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+    make = ["make", "sanitize-gpu", f"GPU={folder}"]
+    subprocess.run(make, cwd=ROOT, env={**env, "PATH": path}, check=True, capture_output=True)
+    assert told.read_text() == f"1 {path}:/usr/local/cuda/bin\n" * 3
+
+
 @pytest.mark.parametrize(
     ("asked", "python_only"),
     [

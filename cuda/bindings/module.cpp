@@ -38,6 +38,11 @@ py::dict device_info(int device) {
     return out;
 }
 
+std::size_t checked_free_memory(int device) {
+    require(device);
+    return free_memory(device);
+}
+
 py::tuple load_libraries(const std::vector<std::string>& directories) {
     set_library_directories(directories);
     const Libraries& found = libraries();
@@ -58,6 +63,8 @@ PYBIND11_MODULE(KRIGE_MODULE, module, py::mod_gil_not_used()) {
     module.def("device_count", &device_count, "Number of GPUs that the driver shows.");
     module.def("device_info", &device_info, py::arg("device"),
                "Name and size of a GPU; raises Unavailable where it cannot be used.");
+    module.def("free_memory", &checked_free_memory, py::arg("device"),
+               "Bytes that are free on a GPU, those in pools not among them.");
     module.def("load_libraries", &load_libraries, py::arg("directories"),
                "Finds cuBLAS and cuSOLVER; returns where.");
 #if defined(KRIGE_EMULATION)

@@ -91,6 +91,14 @@ DeviceText describe(int device) {
     return {properties.name, properties.major, properties.minor, properties.totalGlobalMem};
 }
 
+std::size_t free_memory(int device) {
+    const DeviceScope scope(device);
+    std::size_t free = 0;
+    std::size_t total = 0;
+    check(cudaMemGetInfo(&free, &total), "asking for a GPU's free memory");
+    return free;
+}
+
 void require(int device) {
     const std::string reason = why_unavailable();
     if (!reason.empty()) throw Unavailable(reason);

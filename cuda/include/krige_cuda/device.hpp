@@ -24,6 +24,9 @@ struct DeviceText {
 };
 DeviceText describe(int device);
 
+// Bytes that are free on a GPU, whoever has the others: what a pool keeps is not free.
+std::size_t free_memory(int device);
+
 // Throws Unavailable unless this GPU can be used here: the reasons above, or an index out of range.
 void require(int device);
 

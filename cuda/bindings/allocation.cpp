@@ -29,6 +29,7 @@ class PythonAllocator final : public Allocator {
             const auto address = block.attr("ptr").cast<std::uintptr_t>();
             return {reinterpret_cast<void*>(address), bytes, py::object(block).release().ptr()};
         } catch (py::error_already_set& error) {
+            if (!error.matches(PyExc_Exception)) throw;  // Ctrl-C and the like: no fault of the GPU
             if (error.matches(PyExc_MemoryError)) throw out_of_memory(bytes);
             throw Unavailable("GPU memory: expected " + bytes_text(bytes) +
                               " from CuPy's pool, got " + error.what() +

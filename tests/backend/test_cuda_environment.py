@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def test_half_an_installation_of_cupy(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 CUPY = """
-import contextlib, types, warnings
+import contextlib, types, warnings, weakref
 
 current = []  # devices and streams that are current
 
@@ -118,10 +119,10 @@ class Device(contextlib.AbstractContextManager):
         self.what = "device", index
 
     def __enter__(self):
-        current.append(self.what)
+        current.append(self)
 
     def __exit__(self, *reason):
-        current.remove(self.what)
+        current.remove(self)
 
 
 class Stream(Device):
@@ -140,7 +141,9 @@ def ExternalStream(address, device=-1):
 
 
 def alloc(size):
-    return types.SimpleNamespace(ptr=size, taken_under=list(current))
+    # as CuPy's stream-ordered allocator, which frees on this stream where it is still there
+    stream = weakref.ref(current[-1])
+    return types.SimpleNamespace(ptr=size, taken_under=[one.what for one in current], stream=stream)
 
 
 cuda = types.SimpleNamespace(Device=Device, Stream=Stream, ExternalStream=ExternalStream, alloc=alloc)
@@ -162,6 +165,16 @@ def test_cupys_pool_gives_memory_of_the_stream_that_asks(cupy: Path) -> None:
     assert environment.choose_pool(native, 1) == "CuPy's"
     block = native.take(300, 77, 1)
     assert (block.ptr, block.taken_under) == (300, [("device", 1), ("stream", 77)])
+
+
+def test_a_block_of_cupys_pool_finds_its_stream_when_it_is_freed(cupy: Path) -> None:
+    native = Native()
+    environment.choose_pool(native, 0)
+    first, again, other, elsewhere = (native.take(300, *place) for place in ((77, 0), (77, 0), (78, 0), (77, 1)))
+    gc.collect()
+    assert first.stream() is again.stream() is not None
+    assert len({id(block.stream()) for block in (first, other, elsewhere)}) == 3
+    assert None not in {block.stream() for block in (other, elsewhere)}
 
 
 def test_a_cupy_that_cannot_take_our_streams_is_not_used(cupy: Path) -> None:

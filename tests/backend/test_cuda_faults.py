@@ -311,6 +311,35 @@ def test_a_pool_that_fails(machine: Any, raised: Exception, message: str) -> Non
     make_problem(1).fit(backend)
 
 
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
+def test_an_interruption_in_a_pool_is_no_fault_of_the_gpu(machine: Any, raised: type[BaseException]) -> None:
+    native = emulated_gpu.load()
+    chosen = GpuForLarge(CppBackend(), open_backend, 1)
+    make_problem(1).fit(chosen)
+
+    def take(size: int, stream: int, device: int) -> Memory:
+        raise raised
+
+    native.set_allocator(take)
+    try:
+        with pytest.raises(raised):
+            make_problem(1).fit(chosen)
+    finally:
+        native.set_allocator(None)
+    assert make_problem(1).fit(chosen).held[0].name == "cuda"
+
+
+def test_free_memory_is_what_nobody_has(machine: Any) -> None:
+    native = emulated_gpu.load()
+    gc.collect()
+    assert native.free_memory(0) == machine.memory - machine.in_use
+    fitted = make_problem(1, n=100).fit(open_backend())
+    assert native.free_memory(0) == machine.memory - machine.in_use
+    assert fitted.count == 100
+    with pytest.raises(BackendUnavailable, match="got 7; nvidia-smi -L"):
+        native.free_memory(7)
+
+
 def test_a_bug_report_tells_of_the_gpu(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     native = emulated_gpu.load()
     monkeypatch.setitem(registry._State.loaded, "cuda", open_backend())

@@ -116,11 +116,17 @@ class _Stream:
 def _cupy_pool(device: int) -> Callable[[int, int, int], Block]:
     """CuPy's current allocator, after it has given memory once: `import cupy` alone works without a GPU."""
     cupy: Any = importlib.import_module("cupy")
+    # kept: a block of a stream-ordered allocator knows its stream by a weak reference, and would be freed in the order
+    # of another one while our kernels are still to come. There are few: the streams they stand for are used again.
+    streams: dict[tuple[int, int], Any] = {}
 
     def take(size: int, stream: int, device: int) -> Block:
         # CuPy keeps free blocks by the stream that is current when they are taken
-        with cupy.cuda.Device(device), cupy.cuda.Stream.from_external(_Stream(stream)):
-            return cupy.cuda.alloc(coarse(size))
+        with cupy.cuda.Device(device):
+            if (device, stream) not in streams:
+                streams[device, stream] = cupy.cuda.Stream.from_external(_Stream(stream))
+            with streams[device, stream]:
+                return cupy.cuda.alloc(coarse(size))
 
     take(256, 0, device)
     return take

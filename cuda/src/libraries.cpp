@@ -1,7 +1,9 @@
 #include "krige_cuda/libraries.hpp"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <mutex>
 
 namespace krige_cuda {
@@ -57,6 +59,19 @@ std::string path_of(void* handle, const std::string& otherwise) {
     return about.dli_fname;
 }
 
+// The directories, before all the one whose cuSOLVER will be opened, then the one of cuBLAS: beside
+// them lies what is of their version.
+std::vector<std::string> of_one_version(std::vector<std::string> directories) {
+    for (const Wanted& wanted : {blas_wanted(), solver_wanted()}) {
+        const auto holds = [&wanted](const std::string& directory) {
+            return access((directory + "/" + wanted.soname).c_str(), R_OK) == 0;
+        };
+        const auto first = std::find_if(directories.begin(), directories.end(), holds);
+        if (first != directories.end()) std::rotate(directories.begin(), first, first + 1);
+    }
+    return directories;
+}
+
 // what cuBLAS and cuSOLVER themselves need lies beside them, or nowhere that the loader looks
 void open_companions(const std::vector<std::string>& directories) {
     const std::string major = "." + std::to_string(toolkit);
@@ -106,8 +121,9 @@ std::unique_ptr<Libraries> load(const std::vector<std::string>& directories) {
     auto out = std::make_unique<Libraries>();
     const Wanted blas = blas_wanted();
     const Wanted solver = solver_wanted();
-    if (dlopen(solver.soname.c_str(), RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD) == nullptr)
-        open_companions(directories);
+    // where it can be opened by name, the loader has found its companions too
+    if (dlopen(solver.soname.c_str(), RTLD_LAZY | RTLD_LOCAL) == nullptr)
+        open_companions(of_one_version(directories));
     const Opened opened_blas = open_library(blas, directories);
     const Opened opened_solver = open_library(solver, directories);
 #define KRIGE_BIND(name, ...) bind(opened_blas, blas, #name, out->name);

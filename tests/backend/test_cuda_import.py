@@ -138,3 +138,23 @@ def test_libraries_of_another_cuda_are_not_taken(module: Path, tmp_path: Path) -
     text = run(module, code.replace("[]", f"[{str(tmp_path)!r}]"))
     assert "cuBLAS: expected the function cublasCreate_v2, got none" in text
     assert "pip install --upgrade nvidia-cublas" in text
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_what_the_libraries_need_is_taken_from_beside_them(module: Path, tmp_path: Path) -> None:
+    major = int(run(module, "print(json.dumps(cuda.build_info()))")["toolkit"].split(".")[0])
+    if run(module, "print(json.dumps(text(lambda: cuda.load_libraries([]))))").startswith("("):
+        pytest.skip("the right ones are here")
+    companions = (f"libnvJitLink.so.{major}", "libcusparse.so.12")
+    both = (f"libcublas.so.{major}", f"libcusolver.so.{major - 1}")
+    for folder, names in (("first", companions), ("second", (*companions, *both))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            build = ["cc", "-shared", "-fPIC", "-x", "c", "/dev/null", "-o", str(tmp_path / folder / name)]
+            subprocess.run(build, check=True)
+    code = f"""
+text(lambda: cuda.load_libraries([{str(tmp_path / "first")!r}, {str(tmp_path / "second")!r}]))
+paths = {{line.split()[-1] for line in open("/proc/self/maps")}}
+print(json.dumps(sorted(path for path in paths if path.startswith({str(tmp_path)!r}))))
+"""
+    assert run(module, code) == sorted(str(tmp_path / "second" / name) for name in (*companions, *both))

@@ -1,4 +1,6 @@
 // Kernel matrices: tiles of 64 by 64 pairs, the lower triangle's tiles only once.
+#include <algorithm>
+
 #include "krige_cuda/pairs.cuh"
 
 namespace krige_cuda {
@@ -201,10 +203,16 @@ void kernel_lower(cudaStream_t stream, const Metric& metric, Points<double> x, c
 template <class T>
 void kernel_panel(cudaStream_t stream, const Metric& metric, Points<T> a, Points<T> b,
                   Matrices<T> out) {
-    const dim3 grid(ceiling_divide(a.count, pair_tile), ceiling_divide(b.count, pair_tile));
-    for_family(metric.family, [&](auto family) {
-        launch(stream, grid, pair_threads, panel_kernel<family(), T>, metric, a, b, out);
-    });
+    constexpr index_t widest = index_t{65535} * pair_tile;  // blocks in a grid's second direction
+    for (index_t first = 0; first < b.count; first += widest) {
+        const int cols = static_cast<int>(std::min(widest, b.count - first));
+        const dim3 grid(ceiling_divide(a.count, pair_tile), ceiling_divide(cols, pair_tile));
+        const Points<T> part{b.values + first, b.stride, b.step, cols};
+        const Matrices<T> to{out.data + first, out.stride};
+        for_family(metric.family, [&](auto family) {
+            launch(stream, grid, pair_threads, panel_kernel<family(), T>, metric, a, part, to);
+        });
+    }
 }
 
 void kernel_by_hyper(cudaStream_t stream, const Metric& metric, Points<double> a, Points<double> b,

@@ -82,6 +82,24 @@ TEST_CASE("panels are the C++ core's, and close to it in single precision") {
     }
 }
 
+TEST_CASE("a panel of more columns than one launch has blocks for") {
+    const Problem p(6, 1, 1);
+    const DeviceMetric metric(p);
+    constexpr index_t cols = 65535 * 64 + 70;
+    DevicePoints<double> a(metric, p.x, 1);
+    Array<double> b(cols);
+    for (index_t i = 0; i < cols; ++i) b[i] = a.view().values[0] + (i % 7 == 0 ? 0.0 : 1.0);
+    Array<double> out(cols);
+    kernel_panel(nullptr, metric.view(), a.view(),
+                 Points<double>{b.data(), cols, cols, static_cast<int>(cols)}, {out.data(), cols});
+    CHECK(krige_emulation::take_fault() == "");
+    CHECK(out.intact());
+    index_t wrong = 0;
+    for (index_t i = 0; i < cols; ++i)
+        wrong += i % 7 == 0 ? out[i] != p.variance : !(out[i] > 0.0 && out[i] < p.variance);
+    CHECK(wrong == 0);
+}
+
 TEST_CASE("derivatives are those of the C++ core") {
     for (const auto family : families) {
         const Problem p(4, 12, 5, 13, family);

@@ -1,14 +1,29 @@
 #include "krige_cuda/algebra.hpp"
 
+#include <limits>
+#include <stdexcept>
+#include <string>
+
 namespace krige_cuda {
 namespace {
 
 constexpr int solver_from = 1024;  // below it one launch of ours costs less than cuSOLVER's many
+constexpr int largest_square = 46336;  // whose rows are padded to multiples of 16 numbers
 constexpr double one = 1.0;
 constexpr double minus_one = -1.0;
 
 // the strides of a library's calls are int
 int leading(index_t stride) { return static_cast<int>(stride); }
+
+// cuSOLVER's functions count a matrix's numbers, and those of their workspace, in an int
+void require_countable(Matrices<double> a, int n) {
+    if (n * a.stride <= std::numeric_limits<int>::max()) return;
+    throw std::length_error("cuSOLVER: expected a matrix of at most 2147483647 numbers, such as " +
+                            std::to_string(largest_square) + " rows of as many, got " +
+                            std::to_string(n) + " rows of " + std::to_string(a.stride) +
+                            "; take fewer points, or compute on the processor: "
+                            "KRIGETUNER_BACKEND=cpp");
+}
 
 index_t first_failed(const Session& session, const DeviceArray<int>& status, int offset) {
     int found = 0;
@@ -29,6 +44,7 @@ index_t factor_small(const Session& session, Matrices<double> a, int n) {
 
 index_t factor_and_wait(const Session& session, Matrices<double> a, int n) {
     if (n < solver_from) return factor_small(session, a, n);
+    require_countable(a, n);
     const Libraries& library = libraries();
     const int stride = leading(a.stride);
     int size = 0;
@@ -44,6 +60,7 @@ index_t factor_and_wait(const Session& session, Matrices<double> a, int n) {
 }
 
 void invert_from_factor(const Session& session, Matrices<double> l, int n) {
+    require_countable(l, n);
     const Libraries& library = libraries();
     const int stride = leading(l.stride);
     int size = 0;

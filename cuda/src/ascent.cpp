@@ -52,6 +52,7 @@ struct Fitted::Climb {
     void evaluate(ConstMatrix x, double* value, krige::Matrix slope) {
         const Metric metric = self.metric_.view();
         const Stream& stream = self.stream_;
+        HostUse use(stream);  // of points that are the search's own
         const DevicePoints<double> candidates(x, metric, stream);
         const int m = candidates.count();
         const Matrices<const double> inverse{self.inverse_.data(), self.stride_};
@@ -74,7 +75,7 @@ struct Fitted::Climb {
         check_launch("posterior_gradient");
         to_host(value, results.data(), m, stream);
         to_host(slope.data, slopes, m * x.cols, stream);
-        stream.synchronise();
+        use.synchronise();
     }
 
     const Fitted& self;

@@ -152,4 +152,8 @@ void Stream::synchronise() const {
     check(cudaStreamSynchronize(stream_), "finishing the work of a stream");
 }
 
+void Stream::wait() const noexcept {
+    if (!is_fork() && cudaStreamSynchronize(stream_) != cudaSuccess) cudaGetLastError();
+}
+
 }  // namespace krige_cuda

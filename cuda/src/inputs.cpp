@@ -18,6 +18,7 @@ DeviceMetric::DeviceMetric(const std::vector<krige::Metric>& settings, const Str
       batch_(counted("hypers", static_cast<index_t>(settings.size()))),
       d_(counted("lengthscales", settings.front().d())),
       numeric_(static_cast<int>(settings.front().numeric)),
+      host_use_(stream),
       order_(d_, stream),
       numbers_(index_t{batch_} * (2 * d_ + 1), stream) {
     std::vector<int>& order = host_order_;

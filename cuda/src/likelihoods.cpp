@@ -20,7 +20,7 @@ LikelihoodResults at(const LikelihoodResults& results, index_t first, index_t n,
 }  // namespace
 
 Likelihoods::Likelihoods(int device, ConstMatrix x, const double* y)
-    : stream_(device), x_(x), n_(counted("x", x.rows)), y_(x.rows, stream_) {
+    : stream_(device), x_(x), n_(counted("x", x.rows)), y_(x.rows, stream_), use_(stream_) {
     to_device(y_.data(), y, x.rows, stream_);
 }
 
@@ -133,6 +133,7 @@ void Likelihoods::finish(const krige::Metric& setting, const double* noise, cons
     std::vector<double> diagonal(n);
     std::vector<double> y(n);
     std::vector<double> by_place(setting.order.size());
+    HostUse use(stream_);
     to_host(results.value, solved.value, 1, stream_);
     to_host(alpha.data(), solved.alpha, n_, stream_);
     to_host(y.data(), y_.data(), n_, stream_);
@@ -141,7 +142,7 @@ void Likelihoods::finish(const krige::Metric& setting, const double* noise, cons
                             static_cast<std::size_t>(solved.stride + 1) * sizeof(double),
                             sizeof(double), n, cudaMemcpyDeviceToHost, stream_.get()),
           "copying from the GPU");
-    stream_.synchronise();
+    use.synchronise();
     double by_variance = -static_cast<double>(n_);
     for (std::size_t i = 0; i < n; ++i) {
         const double weight = alpha[i] * alpha[i] - diagonal[i];

@@ -8,6 +8,7 @@ namespace krige_cuda {
 
 index_t Fitted::sample(ConstMatrix x, ConstMatrix normals, double jitter, krige::Matrix out) const {
     if (x.rows == 0) return -1;
+    std::vector<double> mean(static_cast<std::size_t>(x.rows));
     const Session session(stream_);
     const Metric metric = metric_.view();
     const DevicePoints<double> candidates(x, metric, stream_);
@@ -32,7 +33,6 @@ index_t Fitted::sample(ConstMatrix x, ConstMatrix normals, double jitter, krige:
     DeviceArray<double> moved(normals.rows * m, stream_);
     to_device(draws.data(), normals.data, draws.size(), stream_);
     multiply_rows(session, spread, m, draws.data(), s, moved.data());
-    std::vector<double> mean(static_cast<std::size_t>(m));
     to_host(mean.data(), moments.data(), m, stream_);
     to_host(out.data, moved.data(), moved.size(), stream_);
     stream_.synchronise();

@@ -7,10 +7,11 @@
 
 namespace krige_cuda {
 
-// What a verb needs while it runs: its stream, and the libraries bound to it.
+// What a verb needs while it runs: its stream, and the libraries bound to it. The stream is done
+// with what the caller has given when it ends.
 class Session {
   public:
-    explicit Session(const Stream& stream) : stream_(stream), handles_(stream) {}
+    explicit Session(const Stream& stream) : stream_(stream), handles_(stream), use_(stream) {}
 
     const Stream& stream() const noexcept { return stream_; }
     cudaStream_t id() const noexcept { return stream_.get(); }
@@ -20,10 +21,12 @@ class Session {
   private:
     const Stream& stream_;
     Handles handles_;
+    HostUse use_;
 };
 
 // a (n, n) := L with a = L L^T, lower triangle; returns -1, or the index of the first pivot that is
-// not positive. Waits for the result.
+// not positive. Waits for the result. This one and the next throw std::length_error where a matrix
+// has more than 2^31 - 1 numbers.
 index_t factor_and_wait(const Session& session, Matrices<double> a, int n);
 
 // l (n, n) := (L L^T)^-1, lower triangle

@@ -55,6 +55,7 @@ class Stream {
     int device() const noexcept { return device_; }
     cudaStream_t get() const noexcept { return stream_; }
     void synchronise() const;
+    void wait() const noexcept;  // the same, in silence: for the end of what the stream works on
 
   private:
     int device_;

@@ -17,8 +17,7 @@ constexpr index_t padded(index_t count) noexcept { return (count + 15) / 16 * 16
 // Throws std::length_error where a library could not count so many.
 int counted(const char* name, index_t count);
 
-// Settings that share family and categorical dimensions. Has to stay until the stream was waited
-// for.
+// Settings that share family and categorical dimensions. Waits for its stream at its end.
 class DeviceMetric {
   public:
     DeviceMetric(const std::vector<krige::Metric>& settings, const Stream& stream);
@@ -34,6 +33,7 @@ class DeviceMetric {
     int numeric_;
     std::vector<int> host_order_;
     std::vector<double> host_numbers_;
+    HostUse host_use_;
     DeviceArray<int> order_;
     DeviceArray<double> numbers_;  // inverse, weight (batch, d) both, variance (batch)
 };

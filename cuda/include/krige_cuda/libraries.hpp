@@ -83,7 +83,6 @@ class Handles {
   private:
     struct Pair;
     std::unique_ptr<Pair> pair_;
-    int device_;
     DeviceArray<char> workspace_;
 };
 

@@ -47,6 +47,7 @@ class Likelihoods {
     int n_;
     DeviceArray<double> y_;
     DeviceArray<double> workspace_;  // kept between calls: a search makes many
+    HostUse use_;                    // of the caller's y
 };
 
 // As krige::most_likely, every start in one batch.

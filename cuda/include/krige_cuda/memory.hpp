@@ -81,6 +81,28 @@ class DeviceArray {
     Block block_;
 };
 
+// Waits at its end for the stream, so that memory of the host which is older may go: also where an
+// exception has left copies of it behind.
+class HostUse {
+  public:
+    explicit HostUse(const Stream& stream) noexcept : stream_(&stream) {}
+    ~HostUse() {
+        if (waiting_) stream_->wait();
+    }
+    HostUse(const HostUse&) = delete;
+    HostUse& operator=(const HostUse&) = delete;
+
+    // waits now
+    void synchronise() {
+        stream_->synchronise();
+        waiting_ = false;
+    }
+
+  private:
+    const Stream* stream_;
+    bool waiting_ = true;
+};
+
 // Where the GPU reads the memory of the host itself, `from` may be read until the stream is
 // synchronised.
 template <class T>

@@ -27,6 +27,7 @@ int lane();
 
 // Performs this operating-system thread's copies from the host that are still to come.
 void finish_copies();
+std::size_t copies_to_come();
 
 // Runs the body once per thread of the grid. A fault ends the launch and is kept for take_fault.
 void launch(dim3 grid, dim3 block, const std::function<void()>& body);

@@ -14,23 +14,37 @@ namespace {
 using krige::ConstMatrix;
 using krige::Matrix;
 
-constexpr int invalid = 7;  // CUBLAS_STATUS_INVALID_VALUE
+constexpr int not_initialised = 1;  // CUBLAS_STATUS_NOT_INITIALIZED
+constexpr int invalid = 7;          // CUBLAS_STATUS_INVALID_VALUE
 
 struct Tag {};
 Tag tag;
 
-int create_blas(BlasHandle* handle) {
-    *handle = reinterpret_cast<BlasHandle>(&tag);
+// one more call that sets a library up: its status
+int set_up() {
+    std::atomic<long>& left = krige_emulation::machine().set_ups_until_lost;
+    if (left.load() < 0) return 0;
+    if (left.load() == 0) return not_initialised;
+    --left;
     return 0;
 }
-int create_solver(SolverHandle* handle) {
-    *handle = reinterpret_cast<SolverHandle>(&tag);
+
+template <class Handle>
+int create(Handle* handle) {
+    const int status = set_up();
+    if (status != 0) return status;
+    *handle = reinterpret_cast<Handle>(&tag);
+    ++krige_emulation::machine().handles;
     return 0;
 }
-int set_blas_stream(BlasHandle, cudaStream_t) { return 0; }
-int set_solver_stream(SolverHandle, cudaStream_t) { return 0; }
-int set_workspace(BlasHandle, void* data, std::size_t bytes) {
-    return data == nullptr || bytes == 0 ? invalid : 0;
+int set_blas_stream(BlasHandle handle, cudaStream_t) {
+    return handle == nullptr ? invalid : set_up();
+}
+int set_solver_stream(SolverHandle handle, cudaStream_t) {
+    return handle == nullptr ? invalid : set_up();
+}
+int set_workspace(BlasHandle handle, void* data, std::size_t bytes) {
+    return handle == nullptr || data == nullptr || bytes == 0 ? invalid : set_up();
 }
 
 // columns of b (n, m), column-major, are rows of a row-major panel
@@ -140,7 +154,7 @@ Libraries table() {
     Libraries out;
     out.blas = out.solver = "emulation";
     out.workspace = 256;
-    out.cublasCreate_v2 = create_blas;
+    out.cublasCreate_v2 = create<BlasHandle>;
     out.cublasSetStream_v2 = set_blas_stream;
     out.cublasSetWorkspace_v2 = set_workspace;
     out.cublasDgemm_v2 = dgemm;
@@ -149,7 +163,7 @@ Libraries table() {
     out.cublasDtrsv_v2 = dtrsv;
     out.cublasDtrmm_v2 = dtrmm;
     out.cublasDsyrk_v2 = dsyrk;
-    out.cusolverDnCreate = create_solver;
+    out.cusolverDnCreate = create<SolverHandle>;
     out.cusolverDnSetStream = set_solver_stream;
     out.cusolverDnDpotrf_bufferSize = workspace_size;
     out.cusolverDnDpotrf = dpotrf;

@@ -29,12 +29,13 @@ thread_local std::string last_text;
 std::mutex blocks_mutex;
 std::unordered_map<void*, std::size_t> blocks;
 
-struct LateCopy {
+// a copy, or where there is nothing to copy from a block that is given back behind others
+struct Late {
     void* to;
     const void* from;
     std::size_t bytes;
 };
-thread_local std::vector<LateCopy> late;
+thread_local std::vector<Late> late;
 
 cudaError_t fail(cudaError_t status, const std::string& text = "") {
     last = status;
@@ -73,17 +74,7 @@ cudaError_t take(void** data, std::size_t bytes) {
     return cudaSuccess;
 }
 
-cudaError_t give(void* data) {
-    finish_copies();
-    std::size_t bytes = 0;
-    {
-        const std::lock_guard<std::mutex> lock(blocks_mutex);
-        const auto known = blocks.find(data);
-        if (known == blocks.end()) return fail(cudaErrorInvalidValue, "not a block in use");
-        bytes = known->second;
-        blocks.erase(known);
-    }
-    machine().in_use -= bytes;
+cudaError_t release(void* data, std::size_t bytes) {
     auto* raw = static_cast<unsigned char*>(data) - guard_size;
     bool whole = true;
     for (std::size_t i = 0; i < guard_size; ++i)
@@ -94,12 +85,34 @@ cudaError_t give(void* data) {
                  : fail(cudaErrorIllegalAddress, "a write beyond a block of device memory");
 }
 
+cudaError_t give(void* data) {
+    std::size_t bytes = 0;
+    {
+        const std::lock_guard<std::mutex> lock(blocks_mutex);
+        const auto known = blocks.find(data);
+        if (known == blocks.end()) return fail(cudaErrorInvalidValue, "not a block in use");
+        bytes = known->second;
+        blocks.erase(known);
+    }
+    machine().in_use -= bytes;
+    if (late.empty()) return release(data, bytes);
+    late.push_back({data, nullptr, bytes});
+    return cudaSuccess;
+}
+
 }  // namespace
 
 void finish_copies() {
-    for (const LateCopy& copy : std::exchange(late, {}))
-        std::memcpy(copy.to, copy.from, copy.bytes);
+    for (const Late& one : std::exchange(late, {})) {
+        if (one.from == nullptr) {
+            release(one.to, one.bytes);
+        } else {
+            std::memcpy(one.to, one.from, one.bytes);
+        }
+    }
 }
+
+std::size_t copies_to_come() { return late.size(); }
 
 Machine& machine() {
     static Machine instance;

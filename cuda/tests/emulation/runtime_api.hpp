@@ -62,11 +62,13 @@ struct Machine {
     std::atomic<int> devices{1};
     std::atomic<int> major{9};
     std::atomic<std::size_t> memory{std::size_t{1} << 30};
-    std::atomic<long> calls_until_lost{-1};  // copies and launches; below 0: never
+    std::atomic<long> calls_until_lost{-1};    // copies and launches; below 0: never
+    std::atomic<long> set_ups_until_lost{-1};  // the same of calls that set a library up
 
     std::atomic<std::size_t> in_use{0};
     std::atomic<std::size_t> most_in_use{0};
     std::atomic<long> streams{0};
+    std::atomic<long> handles{0};  // of libraries
 };
 Machine& machine();
 

@@ -202,6 +202,11 @@ __global__ void __launch_bounds__(sum_threads)
     if (threadIdx.x == 0) out[metric.d] = valid ? 0.5 * (by_variance - n) : 0.0;
 }
 
+__global__ void diagonal_kernel(Matrices<const double> a, int n, double* out) {
+    const index_t i = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i < n) out[i] = a.data[i * a.stride + i];
+}
+
 // the parts of a likelihood's workspace
 struct Workspace {
     Workspace(int n, int d, int batch, double* at) : begin(at) {
@@ -249,6 +254,10 @@ void contract_hyper(cudaStream_t stream, const Metric& metric, Points<double> x,
     });
     launch(stream, dim3(metric.d, metric.batch), sum_threads, contract_sum_kernel, metric.d, tiles,
            workspace, by_place);
+}
+
+void diagonal(cudaStream_t stream, Matrices<const double> a, int n, double* out) {
+    launch(stream, ceiling_divide(n, sum_threads), sum_threads, diagonal_kernel, a, n, out);
 }
 
 index_t likelihood_size(int n, int d, int batch) { return Workspace(n, d, batch, nullptr).size; }

@@ -96,11 +96,12 @@ void Likelihoods::alone(const Session& session, const krige::Metric& setting, co
     const index_t sums = contract_hyper_size(n_, static_cast<int>(d), 1);
     const DeviceMetric metric(setting, stream_);
     const DevicePoints<double> points(x_, metric.view(), stream_);
-    DeviceArray<double> vectors(index_t{2} * n_ + d + 1,
-                                stream_);  // noise or z, alpha, sums, value
+    // noise or z, alpha, the inverse's diagonal, sums, value
+    DeviceArray<double> vectors(index_t{3} * n_ + d + 1, stream_);
     double* z = vectors.data();
     double* alpha = z + n_;
-    double* by_place = alpha + n_;
+    double* of_inverse = alpha + n_;
+    double* by_place = of_inverse + n_;
     double* value = by_place + d;
     double* matrix = workspace(n_ * stride + sums);
     const Matrices<double> l{matrix, stride};
@@ -121,7 +122,9 @@ void Likelihoods::alone(const Session& session, const krige::Metric& setting, co
     contract_hyper(session.id(), metric.view(), points.view(), l, alpha, matrix + n_ * stride,
                    by_place);
     check_launch("contract_hyper");
-    finish(setting, noise, {matrix, alpha, by_place, value, stride}, results);
+    diagonal(session.id(), l, n_, of_inverse);
+    check_launch("diagonal");
+    finish(setting, noise, {of_inverse, alpha, by_place, value}, results);
 }
 
 // What is left is n numbers: half the diagonal of (alpha alpha^T - K^-1), and for the variance half
@@ -138,10 +141,7 @@ void Likelihoods::finish(const krige::Metric& setting, const double* noise, cons
     to_host(alpha.data(), solved.alpha, n_, stream_);
     to_host(y.data(), y_.data(), n_, stream_);
     to_host(by_place.data(), solved.by_place, setting.d(), stream_);
-    check(cudaMemcpy2DAsync(diagonal.data(), sizeof(double), solved.inverse,
-                            static_cast<std::size_t>(solved.stride + 1) * sizeof(double),
-                            sizeof(double), n, cudaMemcpyDeviceToHost, stream_.get()),
-          "copying from the GPU");
+    to_host(diagonal.data(), solved.diagonal, n_, stream_);
     use.synchronise();
     double by_variance = -static_cast<double>(n_);
     for (std::size_t i = 0; i < n; ++i) {

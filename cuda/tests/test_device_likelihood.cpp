@@ -95,6 +95,19 @@ TEST_CASE("clusters and twins of points") {
     }
 }
 
+TEST_CASE("the diagonal of a matrix") {
+    for (const index_t n : {1, 300}) {
+        DeviceMatrices<double> a(n, n);
+        for (index_t i = 0; i < n; ++i)
+            for (index_t k = 0; k < n; ++k) a.at(i, k) = static_cast<double>(i * n + k);
+        Array<double> out(n);
+        diagonal(nullptr, a.view(), static_cast<int>(n), out.data());
+        CHECK(krige_emulation::take_fault() == "");
+        CHECK(out.intact());
+        for (index_t i = 0; i < n; ++i) CHECK(out[i] == a(i, i));
+    }
+}
+
 TEST_CASE("a setting that is not positive definite is minus infinity with zeros, alone") {
     Problem p(3, 80, 3);
     for (std::size_t j = 0; j < 3; ++j) p.x[3 * 70 + j] = p.x[3 * 69 + j];

@@ -144,6 +144,9 @@ void contract_hyper(cudaStream_t stream, const Metric& metric, Points<double> x,
                     Matrices<const double> inverse, const double* alpha, double* workspace,
                     double* by_place);
 
+// out (n) := the diagonal of one matrix
+void diagonal(cudaStream_t stream, Matrices<const double> a, int n, double* out);
+
 // A batch of log marginal likelihoods with gradients, whole: every stage above in turn.
 struct LikelihoodTask {
     Points<double> x;     // of every setting

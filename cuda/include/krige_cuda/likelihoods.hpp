@@ -30,12 +30,11 @@ class Likelihoods {
                const LikelihoodResults& results);
     void alone(const Session& session, const krige::Metric& setting, const double* noise,
                const LikelihoodResults& results);
-    struct Solved {  // of one setting, on the device
-        const double* inverse;
+    struct Solved {              // of one setting, on the device
+        const double* diagonal;  // of K^-1
         const double* alpha;
         const double* by_place;
         const double* value;
-        index_t stride;
     };
     void finish(const krige::Metric& setting, const double* noise, const Solved& solved,
                 const LikelihoodResults& results);

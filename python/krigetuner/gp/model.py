@@ -29,7 +29,7 @@ from krigetuner.gp.transforms import Kind, excess, transform
 LEARNED: tuple[Kind, ...] = ("power", "log")
 """Transforms among which few losses choose; the first is taken unless they ask for another."""
 
-MANY = 20
+MANY = 25
 LEARNED_BY_MANY: tuple[Kind, ...] = ("plain", *LEARNED)
 """From MANY on the losses' own scale comes first: an exponent shows the best of few, and squeezes what many tell of the
 others."""

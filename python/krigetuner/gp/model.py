@@ -193,11 +193,11 @@ def choose(
         return Choice(kind, found, evidence, out.unit)
 
     choices = [fitted(kind, FAMILY) for kind in kinds]
-    plain = max(choices, key=lambda c: round(c.evidence - LATER * (c is not choices[0]), 6))
+    product = max(choices, key=lambda c: round(c.evidence - LATER * (c is not choices[0]), 6))
     if not additive or len(x) < ADDING or (~categorical).sum() < 2:
-        return plain
-    sum_of_terms = fitted(plain.kind, ADDITIVE)
-    return sum_of_terms if round(sum_of_terms.evidence - plain.evidence - LATER, 6) > 0 else plain
+        return product
+    sum_of_terms = fitted(product.kind, ADDITIVE)
+    return sum_of_terms if round(sum_of_terms.evidence - product.evidence - LATER, 6) > 0 else product
 
 
 def refined(backend: Backend, x: Array, losses: Array, variances: Array, noise_floor: float, choice: Choice) -> Choice:

@@ -203,16 +203,14 @@ class Descent {
         if (start.fresh)
             for (double& entry : start.h) entry *= curvature / size;
         start.fresh = false;
-        free_.resize(static_cast<std::size_t>(p_));  // scratch: h y
-        for (index_t i = 0; i < p_; ++i)
-            free_[static_cast<std::size_t>(i)] = dot(start.h.data() + i * p_, y, p_);
-        const double* hy = free_.data();
-        const double weight = (1.0 + dot(y, hy, p_) / curvature) / curvature;
+        free_.resize(static_cast<std::size_t>(p_));  // scratch: h y, then u of h += u s' + s u'
+        double* u = free_.data();
+        for (index_t i = 0; i < p_; ++i) u[i] = dot(start.h.data() + i * p_, y, p_);
+        const double half = 0.5 * (1.0 + dot(y, u, p_) / curvature);
+        for (index_t i = 0; i < p_; ++i) u[i] = (half * s[i] - u[i]) / curvature;
         for (index_t i = 0; i < p_; ++i) {
             double* row = start.h.data() + i * p_;
-            for (index_t j = 0; j < p_; ++j)
-                row[j] +=
-                    weight * s[i] * s[j] - hy[i] * s[j] / curvature - s[i] * hy[j] / curvature;
+            for (index_t j = 0; j < p_; ++j) row[j] = row[j] + u[i] * s[j] + s[i] * u[j];
         }
     }
 

@@ -47,16 +47,25 @@ def minimise(
     """
     descent = _Descent(function, starts, lower, upper, effort)
     for _ in range(effort.iterations):
-        free = descent.free_slopes()
-        rows = np.flatnonzero(descent.alive)
-        if not len(rows):
+        descent.leave_ended()
+        if not len(descent.rows):
             break
-        descent.advance(rows, *descent.search(rows, descent.direction(rows, free[rows])))
-    return descent.x, descent.value
+        descent.advance(*descent.search(descent.direction()))
+    return descent.found()
 
 
 class _Descent:
-    """The state of all starts."""
+    """The starts that go on.
+
+    Attributes:
+        rows: (k,) which of the b starts these are; the others have ended.
+        ends, lowest: (b, p) and (b,) where the others have ended.
+        x, value, slope: (k, p), (k,) and (k, p) where these are.
+        free: (k, p) the slopes, zero where a bound holds a variable.
+        h: (k, p, p) inverse Hessians.
+        fresh: (k,) where nothing is known of these.
+        alive: (k,) which were worth going on with after the last step.
+    """
 
     def __init__(self, function: Function, starts: Array, lower: Array, upper: Array, effort: Effort) -> None:
         self.function, self.tolerance, self.reach = function, effort.tolerance, effort.reach
@@ -66,75 +75,92 @@ class _Descent:
         self.h = np.repeat(np.eye(starts.shape[1])[None], len(starts), axis=0)
         self.fresh = np.ones(len(starts), dtype=bool)
         self.alive = np.isfinite(self.value)
+        self.rows = np.arange(len(starts))
+        self.ends, self.lowest, self.free = self.x.copy(), self.value.copy(), self.slope
 
-    def free_slopes(self) -> Array:
-        """Gradients (b, p), zero where a bound holds a variable; starts without any are no longer alive."""
-        held = ((self.x <= self.lower) & (self.slope > 0)) | ((self.x >= self.upper) & (self.slope < 0))
-        free = np.where(held, 0.0, self.slope)
-        self.alive &= np.abs(free).max(axis=1, initial=0.0) > self.tolerance
-        return free
+    def leave_ended(self) -> None:
+        """Finds the free slopes; leaves out the starts without any, and those that were not worth going on with."""
+        x, slope = self.x, self.slope
+        held = ((x <= self.lower) & (slope > 0)) | ((x >= self.upper) & (slope < 0))
+        self.free = np.where(held, 0.0, slope)
+        alive = self.alive & (np.abs(self.free).max(axis=1, initial=0.0) > self.tolerance)
+        if alive.all():
+            return
+        self.ends[self.rows], self.lowest[self.rows] = self.x, self.value
+        for name in ("rows", "x", "value", "slope", "free", "h", "fresh", "lower", "upper"):
+            setattr(self, name, getattr(self, name)[alive])
 
-    def direction(self, rows: Rows, free: Array) -> Array:
+    def found(self) -> tuple[Array, Array]:
+        """Where all starts are, (b, p), and the values there (b,)."""
+        self.ends[self.rows], self.lowest[self.rows] = self.x, self.value
+        return self.ends, self.lowest
+
+    def direction(self) -> Array:
         """Quasi-Newton moves (k, p) within reach; steepest descent where those would not descend."""
-        move = -np.einsum("kij,kj->ki", self.h[rows], free) * (free != 0)
+        free = self.free
+        move = -np.einsum("kij,kj->ki", self.h, free) * (free != 0)
         uphill = np.einsum("ki,ki->k", move, free) > -1e-12 * np.einsum("ki,ki->k", free, free)
         if uphill.any():
             move[uphill] = -free[uphill]
-            self.h[rows[uphill]], self.fresh[rows[uphill]] = np.eye(free.shape[1]), True
+            self._forget(uphill)
         longest = np.abs(move).max(axis=1)
-        limit = np.where(self.fresh[rows], FIRST * self.reach, self.reach)
+        limit = np.where(self.fresh, FIRST * self.reach, self.reach)
         return np.asarray(move * np.minimum(1.0, limit / np.maximum(longest, 1e-300))[:, None])
 
-    def search(self, rows: Rows, move: Array) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
+    def search(self, move: Array) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
         """Backtracks until the Armijo condition holds: points, values, slopes, and where that succeeded; (k, ...)."""
-        x, lower, upper = self.x[rows], self.lower[rows], self.upper[rows]
-        f, g = self.value[rows], self.slope[rows]
-        at, before, slopes = x.copy(), f.copy(), g.copy()
-        good, step = np.zeros(len(rows), dtype=bool), np.ones(len(rows))
+        at, f, g = self.x, self.value, self.slope
+        good, step = np.zeros(len(at), dtype=bool), np.ones(len(at))
+        k: Rows | slice = slice(None)  # all of them, without a copy
         for _ in range(HALVINGS):
-            k = np.flatnonzero(~good)
-            if not len(k):
-                break
-            trial = np.minimum(np.maximum(x[k] + step[k, None] * move[k], lower[k]), upper[k])
+            x, before = self.x[k], self.value[k]
+            trial = np.minimum(np.maximum(x + step[k, None] * move[k], self.lower[k]), self.upper[k])
             value, slope = self.function(trial)
-            finite, was = np.isfinite(value), before[k]
-            expected = np.einsum("ki,ki->k", slopes[k], trial - x[k])
-            ok = finite & (value <= was + ARMIJO * np.minimum(expected, 0.0))
+            finite = np.isfinite(value)
+            expected = np.einsum("ki,ki->k", self.slope[k], trial - x)
+            ok = finite & (value <= before + ARMIJO * np.minimum(expected, 0.0))
+            if isinstance(k, slice):
+                if ok.all():
+                    return trial, value, slope, ok
+                at, f, g, k = at.copy(), f.copy(), g.copy(), np.arange(len(at))
             done = k[ok]
             at[done], f[done], g[done], good[done] = trial[ok], value[ok], slope[ok], True
-            if len(done) < len(k):
-                bend = np.where(finite, 2.0 * (np.where(finite, value, 0.0) - was - expected), np.inf)
-                least = np.abs(expected)
-                shrink = np.divide(least, bend, out=np.full(len(k), 0.5), where=bend > least)
-                step[k] *= np.minimum(np.maximum(shrink, 0.1), 0.5)
+            if len(done) == len(k):
+                break
+            bend = np.where(finite, 2.0 * (np.where(finite, value, 0.0) - before - expected), np.inf)
+            least = np.abs(expected)
+            shrink = np.divide(least, bend, out=np.full(len(k), 0.5), where=bend > least)
+            step[k] *= np.minimum(np.maximum(shrink, 0.1), 0.5)
+            k = k[~ok]
         return at, f, g, good
 
-    def advance(self, rows: Rows, at: Array, f: Array, g: Array, good: npt.NDArray[np.bool_]) -> None:
+    def advance(self, at: Array, f: Array, g: Array, good: npt.NDArray[np.bool_]) -> None:
         """Takes the steps that were found; a start that found none forgets its curvature, and ends the second time."""
-        lost = rows[~good]
-        if len(lost):
-            self.alive[lost[self.fresh[lost]]] = False
-            self.h[lost], self.fresh[lost] = np.eye(self.x.shape[1]), True
-        k = np.flatnonzero(good)
-        r = rows[k]
-        moved, change = at[k] - self.x[r], g[k] - self.slope[r]
-        self.alive[r] = self.value[r] - f[k] > self.tolerance**2 * (1.0 + np.abs(f[k]))
-        self.x[r], self.value[r], self.slope[r] = at[k], f[k], g[k]
-        self._learn(r, moved, change)
+        moved, change = at - self.x, g - self.slope
+        gains = self.value - f > self.tolerance**2 * (1.0 + np.abs(f))
+        self.alive = np.where(good, gains, ~self.fresh)
+        self.x, self.value, self.slope = at, f, g
+        if not good.all():
+            self._forget(~good)
+        self._learn(moved, change)
 
-    def _learn(self, rows: Rows, moved: Array, change: Array) -> None:
+    def _forget(self, rows: npt.NDArray[np.bool_]) -> None:
+        """Takes back what was learned."""
+        self.h[rows], self.fresh[rows] = np.eye(self.x.shape[1]), True
+
+    def _learn(self, moved: Array, change: Array) -> None:
         """BFGS update of the inverse Hessians from moves and changes of slope (k, p), where they are convex."""
         curvature, size = np.einsum("ki,ki->k", moved, change), np.einsum("ki,ki->k", change, change)
         convex = curvature > 1e-10 * np.sqrt(np.einsum("ki,ki->k", moved, moved) * size)
         if not convex.any():
             return
-        r, s, change, curvature, size = rows[convex], moved[convex], change[convex], curvature[convex], size[convex]
-        h, first = self.h[r], self.fresh[r]
-        if first.any():
-            h[first] *= (curvature[first] / size[first])[:, None, None]
-            self.fresh[r] = False
+        rows = slice(None) if convex.all() else np.flatnonzero(convex)
+        h, s, change, curvature, size = (v[rows] for v in (self.h, moved, change, curvature, size))
+        if (fresh := self.fresh[rows]).any():
+            h *= np.where(fresh, curvature / size, 1.0)[:, None, None]
         hy = np.einsum("kij,kj->ki", h, change)
-        weight = (1.0 + np.einsum("ki,ki->k", change, hy) / curvature) / curvature
-        cross = hy[:, :, None] * s[:, None, :] / curvature[:, None, None]
-        h += weight[:, None, None] * (s[:, :, None] * s[:, None, :]) - cross - cross.transpose(0, 2, 1)
-        self.h[r] = h
+        half = 0.5 * (1.0 + np.einsum("ki,ki->k", change, hy) / curvature)
+        cross = ((half[:, None] * s - hy) / curvature[:, None])[:, :, None] * s[:, None, :]
+        h += cross
+        h += cross.transpose(0, 2, 1)
+        self.h[rows], self.fresh[rows] = h, False

@@ -153,6 +153,11 @@ class Pairs:
         self.x, self.hyper = x, hyper
         self.kept = [(r, s.copy()) for r, s in self._made()] if x.size * (len(x) + 1) // 2 <= KEPT else None
 
+    def serve(self, hyper: KernelHyper) -> bool:
+        """Whether these are the pairs of such a kernel."""
+        own = self.hyper.categorical
+        return hyper.categorical is own or np.array_equal(hyper.categorical, own)
+
     @cached_property
     def share(self) -> Array:
         """(n, n) how often each entry counts in a sum over all pairs, each once, with half of every diagonal entry."""

@@ -39,11 +39,12 @@ def most_likely(
 
     def negative(theta: Array) -> tuple[Array, Array]:
         unpacked = [unpack(t, categorical, family) for t in theta]
-        total = noise[None] + np.array([[n] for _, n in unpacked])
-        value, gradient, by_noise = likelihood(x, y, total, [h for h, _ in unpacked])
+        learned = np.array([n for _, n in unpacked])
+        value, gradient, by_noise = likelihood(x, y, noise + learned[:, None], [h for h, _ in unpacked])
         density, slope = prior.log_density(theta)
-        last = by_noise.sum(axis=1) * np.exp(theta[:, -1])
-        return -(value + density), -(np.concatenate([gradient, last[:, None]], axis=1) + slope)
+        slope[:, :-1] += gradient
+        slope[:, -1] += by_noise.sum(axis=1) * learned
+        return -(value + density), -slope
 
     theta, value = minimise(negative, starts, prior.lower, prior.upper, effort)
     return theta, -value

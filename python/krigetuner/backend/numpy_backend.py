@@ -265,7 +265,7 @@ def _likelihoods(
     gradient = np.zeros((len(hypers), x.shape[1] + 1))
     noise_gradient = np.zeros_like(noise)
     for i, hyper in enumerate(hypers):
-        if pairs is None or not np.array_equal(hyper.categorical, pairs.hyper.categorical):
+        if pairs is None or not pairs.serve(hyper):
             pairs = kernels.Pairs(x, hyper)
         _likelihood(pairs, y, noise[i], hyper, value[i : i + 1], gradient[i], noise_gradient[i])
     return Likelihood(value, gradient, noise_gradient)

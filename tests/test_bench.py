@@ -20,12 +20,14 @@ from bench.quality.catalogue import everything
 from bench.quality.contenders import CONTENDERS
 from bench.quality.peers import Box, finite, parameters
 from bench.quality.summary import Run, Scale, by_task, complete, differences, incumbents, mean_and_error, overall, ranks
+from bench.quality.trainings import trainings
 
 from krigetuner.search import bayesian
 from krigetuner.space.space import Space
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = everything()
+FORMULAS = [name for name in TASKS if name not in trainings()]
 
 
 def search_space(name: str) -> Space:
@@ -35,14 +37,28 @@ def search_space(name: str) -> Space:
 # Tasks
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", FORMULAS)
 def test_the_best_configuration_has_the_optimum(name: str) -> None:
     task = TASKS[name]
     assert search_space(name).contains(task.best)
     assert task.function(task.best) == pytest.approx(task.optimum, abs=2e-7)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", trainings())
+def test_the_best_training_is_far_better_than_those_of_random_configurations(name: str) -> None:
+    task, space = TASKS[name], search_space(name)
+    assert space.contains(task.best)
+    assert task.function(task.best) == pytest.approx(task.optimum, rel=0.02)
+    losses = [
+        task.function(space.decode(row))
+        for row in space.sample(np.random.default_rng(5).random((20, len(space.columns))))
+    ]
+    assert not np.isnan(losses).any()
+    assert len(set(losses)) > 10
+    assert task.optimum <= min(losses) < np.median(losses)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
 def test_nothing_lies_below_the_optimum(name: str) -> None:
     task, space = TASKS[name], search_space(name)
     rng = np.random.default_rng(5)

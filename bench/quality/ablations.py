@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from krigetuner.gp.maximise import design
+from krigetuner.gp.priors import Columns
 
 SEARCH, STAGNATION, MODEL, MAXIMISE, PRIORS, ACQUISITION = (
     f"krigetuner.{name}"
@@ -55,6 +56,10 @@ def _without_first(space: Any, rng: Any, first: Any, count: int) -> Any:
     return design(space, rng, space.sample(rng.random((1, space.dimensions)))[0], count)
 
 
+def _all_linear(categorical: Any, logarithmic: Any) -> Columns:
+    return Columns(categorical, np.zeros_like(logarithmic))
+
+
 def _no_mutations(space: Any, centres: Any, rng: Any, count: int) -> Any:
     return np.empty((0, space.dimensions))
 
@@ -70,6 +75,7 @@ ABLATIONS = {
     "own-scale": Ablation("of many losses too, the power or the log transform", MODEL, "MANY", math.inf),
     "additive": Ablation("no additive kernel", MODEL, "ADDING", math.inf),
     "shared-lengthscales": Ablation("no shift that all log lengthscales have in common", PRIORS, "SHARED", 0.0),
+    "logarithms": Ablation("numbers on a logarithmic scale like those on a linear one", SEARCH, "Columns", _all_linear),
     "shrinking": Ablation("lengthscales as fitted, always", SEARCH, "SHRINK", 1.0),
     "real-gains": Ablation("every gain counts, however small", STAGNATION, "GAIN", 0.0),
     "elsewhere": Ablation("no other way with categories when nothing gets better", STAGNATION, "SETTLED", math.inf),

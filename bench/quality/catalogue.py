@@ -5,8 +5,9 @@ from __future__ import annotations
 from bench.quality.branching import branching
 from bench.quality.failing import failing
 from bench.quality.tasks import Task, tasks
+from bench.quality.trainings import trainings
 
-GROUPS = {"branching": branching, "failing": failing}
+GROUPS = {"branching": branching, "failing": failing, "trainings": trainings}
 
 
 def everything() -> dict[str, Task]:

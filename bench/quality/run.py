@@ -63,6 +63,8 @@ def scale(task: Task) -> Scale:
 
     from krigetuner.space.space import Space
 
+    if task.ordinary is not None:
+        return Scale(task.optimum, task.ordinary)
     space = Space(parameters(task))
     rng = np.random.default_rng(zlib.crc32(task.name.encode()))
     rows = space.sample(rng.random((SCALE_TRIALS, space.dimensions)))

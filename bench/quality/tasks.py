@@ -65,6 +65,7 @@ class Task:
         best: a configuration that has it.
         noise: standard deviation of what is added to the value that a search is told.
         failures: share of the trainings that fail at random: the search is told NaN.
+        ordinary: the median best of ten random trials, where it takes long to measure.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Task:
     best: Values
     noise: float = 0.0
     failures: float = 0.0
+    ordinary: float | None = None
 
 
 def branin(x: float, y: float) -> float:

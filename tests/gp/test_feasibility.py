@@ -9,8 +9,9 @@ from krigetuner.backend.numpy_backend import NumpyBackend
 from krigetuner.backend.protocol import AcquisitionSpec, Array, Effort
 from krigetuner.gp.feasibility import LEAST, Feasibility, Labels, boundary, feasibility
 from krigetuner.gp.model import LEARNED, Surrogate, choose, surrogate
+from krigetuner.gp.priors import Columns
 
-NUMBERS = np.zeros(2, dtype=bool)
+NUMBERS = Columns.linear(2)
 
 
 def points(n: int = 60, seed: int = 0) -> Array:

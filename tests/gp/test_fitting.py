@@ -10,13 +10,14 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from krigetuner.backend.numpy_backend import NumpyBackend
 from krigetuner.gp.fitting import fit
-from krigetuner.gp.priors import Prior, prior
+from krigetuner.gp.priors import Columns, Prior, prior
 
 NUMBERS = np.zeros(2, dtype=bool)
+MIXED = Columns(np.array([False, True, False]), np.array([False, False, True]))
 
 
 def flat(d: int) -> Prior:
-    wide = prior(d, np.zeros(d, dtype=bool), 1e-8)
+    wide = prior(Columns.linear(d), 1e-8)
     return Prior(wide.mean, np.full(d + 2, 1e6), wide.lower, wide.upper)
 
 
@@ -28,7 +29,7 @@ def data(n: int = 25, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_prior_gradient_is_the_derivative() -> None:
-    p = prior(3, np.array([False, True, False]), 1e-8)
+    p = prior(MIXED, 1e-8)
     theta = np.random.default_rng(1).normal(size=(2, 5))
     _, gradient = p.log_density(theta)
     for j in range(5):
@@ -39,7 +40,7 @@ def test_the_prior_gradient_is_the_derivative() -> None:
 
 def test_log_lengthscales_have_a_shift_in_common() -> None:
     """A normal density whose covariance is that of independent numbers and one that is added to all lengthscales."""
-    p = prior(3, np.array([False, True, False]), 1e-8)
+    p = prior(MIXED, 1e-8)
     covariance = np.diag(p.deviation**2)
     covariance[:3, :3] += p.shared**2
     theta = np.random.default_rng(2).normal(size=(6, 5))
@@ -49,12 +50,22 @@ def test_log_lengthscales_have_a_shift_in_common() -> None:
 
 
 def test_terms_of_a_sum_have_nothing_in_common() -> None:
-    assert prior(3, np.zeros(3, dtype=bool), 1e-8, "additive52").shared == 0.0
+    assert prior(Columns.linear(3), 1e-8, "additive52").shared == 0.0
+
+
+@pytest.mark.parametrize("d", [1, 3, 20])
+def test_numbers_on_a_logarithmic_scale_are_believed_to_matter_however_many_columns_there_are(d: int) -> None:
+    linear, logarithmic = Columns.linear(d), Columns(np.zeros(d, dtype=bool), np.arange(d) == 0)
+    mean, usual = prior(logarithmic, 0.0).mean, prior(linear, 0.0).mean
+    assert mean[0] == pytest.approx(np.log(0.5))
+    assert usual[0] == pytest.approx(np.log(0.4 * np.sqrt(d)))
+    np.testing.assert_array_equal(mean[1:], usual[1:])
+    np.testing.assert_array_equal(prior(logarithmic, 0.0, "additive52").mean, prior(linear, 0.0, "additive52").mean)
 
 
 @pytest.mark.parametrize("floor", [0.0, 1e-3, 0.5, 10.0])
 def test_the_prior_is_inside_its_box(floor: float) -> None:
-    p = prior(4, np.zeros(4, dtype=bool), floor)
+    p = prior(Columns.linear(4), floor)
     assert (p.lower <= p.mean).all()
     assert (p.mean <= p.upper).all()
     assert np.exp(p.lower[-1]) >= floor * (1 - 1e-9)
@@ -75,7 +86,7 @@ def test_with_a_flat_prior_the_likelihood_is_scikit_learns_maximum() -> None:
 
 def test_a_few_steps_from_what_fewer_observations_say_come_near_to_what_all_say() -> None:
     x, y = data(40)
-    believed, few = prior(2, NUMBERS, 0.0), slice(0, 34)
+    believed, few = prior(Columns.linear(2), 0.0), slice(0, 34)
     fewer = fit(NumpyBackend(), x[few], y[few], np.zeros(34), believed, NUMBERS)
     best = fit(NumpyBackend(), x, y, np.zeros(40), believed, NUMBERS)
     found = fit(NumpyBackend(), x, y, np.zeros(40), believed, NUMBERS, fewer)
@@ -87,16 +98,16 @@ def test_a_few_steps_from_what_fewer_observations_say_come_near_to_what_all_say(
 
 
 def test_the_noise_is_learned() -> None:
-    found = fit(NumpyBackend(), *data(60, 0.3), np.zeros(60), prior(2, NUMBERS, 0.0), NUMBERS)
+    found = fit(NumpyBackend(), *data(60, 0.3), np.zeros(60), prior(Columns.linear(2), 0.0), NUMBERS)
     assert 0.05 < found.noise < 0.4
-    clean = fit(NumpyBackend(), *data(60, 0.0), np.zeros(60), prior(2, NUMBERS, 0.0), NUMBERS)
+    clean = fit(NumpyBackend(), *data(60, 0.0), np.zeros(60), prior(Columns.linear(2), 0.0), NUMBERS)
     assert clean.noise < 1e-4
 
 
 def test_known_noise_is_not_learned_again() -> None:
     x, y = data(60, 0.3)
-    unknown = fit(NumpyBackend(), x, y, np.zeros(60), prior(2, NUMBERS, 0.0), NUMBERS)
-    known = fit(NumpyBackend(), x, y, np.full(60, unknown.noise), prior(2, NUMBERS, 0.0), NUMBERS)
+    unknown = fit(NumpyBackend(), x, y, np.zeros(60), prior(Columns.linear(2), 0.0), NUMBERS)
+    known = fit(NumpyBackend(), x, y, np.full(60, unknown.noise), prior(Columns.linear(2), 0.0), NUMBERS)
     assert known.noise < 0.5 * unknown.noise
 
 
@@ -109,7 +120,7 @@ def test_irrelevant_columns_get_long_lengthscales() -> None:
         x,
         (y - y.mean()) / y.std(),
         np.zeros(40),
-        prior(3, np.zeros(3, bool), 0.0),
+        prior(Columns.linear(3), 0.0),
         np.zeros(3, bool),
     )
     lengths = found.hyper.lengthscales

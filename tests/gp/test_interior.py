@@ -12,6 +12,7 @@ from krigetuner.backend.protocol import AcquisitionSpec, Effort, Penalty
 from krigetuner.gp.feasibility import boundary, feasibility
 from krigetuner.gp.interior import FADED, MARGIN, STRENGTH, interior
 from krigetuner.gp.model import LEARNED, Surrogate, choose, surrogate
+from krigetuner.gp.priors import Columns
 from krigetuner.search.bayesian import BayesianSearch
 from krigetuner.space.recorder import HyperParameters
 from krigetuner.space.space import Space
@@ -65,10 +66,14 @@ def test_it_is_added_to_the_acquisition_and_an_ascent_climbs_the_sum(fails: bool
     rng = np.random.default_rng(1)
     x = rng.random((12, 2))
     losses, zero = x[:, 0] + x[:, 1], np.zeros(12)
-    choice = choose(NumpyBackend(), x, losses, zero, NUMBERS, 0.0, LEARNED)
+    choice = choose(NumpyBackend(), x, losses, zero, Columns.linear(2), 0.0, LEARNED)
     plain: Surrogate = surrogate(NumpyBackend(), x, losses, zero, choice)
     failed, weight = np.arange(12) % 3 == 0, belief(3)
-    fail = feasibility(NumpyBackend(), x, failed, boundary(NumpyBackend(), x, failed, NUMBERS)) if fails else None
+    fail = (
+        feasibility(NumpyBackend(), x, failed, boundary(NumpyBackend(), x, failed, Columns.linear(2)))
+        if fails
+        else None
+    )
     held = replace(plain, penalty=weight, feasibility=fail)
     spec, at = AcquisitionSpec("logei", best=plain.best), rng.random((9, 2))
     expected = plain.score(at, spec)[0] + weight.log_weight(at)[0] + (fail.log_weight(at)[0] if fail else 0.0)

@@ -11,8 +11,9 @@ from krigetuner.backend.numpy_backend import NumpyBackend
 from krigetuner.backend.protocol import KernelHyper
 from krigetuner.gp.fitting import Hyperparameters
 from krigetuner.gp.model import ADDING, LEARNED, Choice, choose, kinds_for, surrogate
+from krigetuner.gp.priors import Columns
 
-CATEGORICAL = np.zeros(2, dtype=bool)
+NUMBERS = Columns.linear(2)
 
 
 def points(n: int = 40) -> np.ndarray:
@@ -24,7 +25,7 @@ def test_the_losses_choose_their_transform(steepness: float, expected: str) -> N
     x = points()
     smooth = np.sin(4 * x[:, 0]) + np.cos(3 * x[:, 1])
     losses = np.exp(steepness * smooth) if steepness else smooth
-    choice = choose(NumpyBackend(), x, losses, np.zeros(40), CATEGORICAL, 0.0, ("plain", "log"))
+    choice = choose(NumpyBackend(), x, losses, np.zeros(40), NUMBERS, 0.0, ("plain", "log"))
     assert choice.kind == expected
 
 
@@ -35,7 +36,7 @@ def test_many_losses_keep_their_own_scale_unless_another_is_far_more_probable(
     x = points(count)
     smooth = np.sin(4 * x[:, 0]) + np.cos(3 * x[:, 1])
     losses = np.exp(steepness * smooth) if steepness else smooth
-    choice = choose(NumpyBackend(), x, losses, np.zeros(count), CATEGORICAL, 0.0, kinds_for(count))
+    choice = choose(NumpyBackend(), x, losses, np.zeros(count), NUMBERS, 0.0, kinds_for(count))
     assert choice.kind == expected
 
 
@@ -43,7 +44,7 @@ def test_the_choice_does_not_depend_on_units() -> None:
     x = points(20)
     losses = np.exp(x.sum(axis=1))
     one, other = (
-        choose(NumpyBackend(), x, v, np.zeros(20), CATEGORICAL, 0.0, LEARNED) for v in (losses, 1e6 * losses - 3e5)
+        choose(NumpyBackend(), x, v, np.zeros(20), NUMBERS, 0.0, LEARNED) for v in (losses, 1e6 * losses - 3e5)
     )
     assert one.kind == other.kind
     assert one.found.hyper.lengthscales == pytest.approx(other.found.hyper.lengthscales, rel=1e-4)
@@ -52,7 +53,7 @@ def test_the_choice_does_not_depend_on_units() -> None:
 def test_infinite_losses_are_never_the_incumbent() -> None:
     x = points(6)
     losses = np.array([np.inf, 3.0, 2.0, np.inf, 1.0, 2.5])
-    choice = choose(NumpyBackend(), x, losses, np.zeros(6), CATEGORICAL, 0.0, LEARNED)
+    choice = choose(NumpyBackend(), x, losses, np.zeros(6), NUMBERS, 0.0, LEARNED)
     model = surrogate(NumpyBackend(), x, losses, np.zeros(6), choice)
     means = model.mean(x)
     assert model.best == means[np.isfinite(losses)].min()
@@ -62,7 +63,7 @@ def test_infinite_losses_are_never_the_incumbent() -> None:
 def test_running_trials_take_the_uncertainty_away_but_leave_the_mean() -> None:
     x = points(12)
     losses = x.sum(axis=1)
-    choice = choose(NumpyBackend(), x, losses, np.zeros(12), CATEGORICAL, 0.0, LEARNED)
+    choice = choose(NumpyBackend(), x, losses, np.zeros(12), NUMBERS, 0.0, LEARNED)
     model = surrogate(NumpyBackend(), x, losses, np.zeros(12), choice)
     running, grid = np.array([[0.9, 0.1], [0.1, 0.9]]), np.random.default_rng(5).random((50, 2))
     believed = model.believing(running)
@@ -75,7 +76,7 @@ def test_running_trials_take_the_uncertainty_away_but_leave_the_mean() -> None:
 
 def test_the_jitter_ladder_is_climbed_and_recorded() -> None:
     x = np.zeros((5, 2))
-    hyper = KernelHyper(np.full(2, 0.5), 1.0, CATEGORICAL)
+    hyper = KernelHyper(np.full(2, 0.5), 1.0, NUMBERS.categorical)
     choice = Choice("plain", Hyperparameters(hyper, 0.0, 0.0), 0.0, 1.0)
     model = surrogate(NumpyBackend(), x, np.arange(5.0), np.zeros(5), choice)
     assert model.jitter > 0
@@ -85,7 +86,7 @@ def test_the_jitter_ladder_is_climbed_and_recorded() -> None:
 def test_samples_follow_the_posterior() -> None:
     x = points(10)
     losses = x.sum(axis=1)
-    choice = choose(NumpyBackend(), x, losses, np.zeros(10), CATEGORICAL, 0.0, LEARNED)
+    choice = choose(NumpyBackend(), x, losses, np.zeros(10), NUMBERS, 0.0, LEARNED)
     model = surrogate(NumpyBackend(), x, losses, np.zeros(10), choice)
     rows = points(30)[10:15]
     draws = model.sample(rows, np.random.default_rng(1).standard_normal((4000, 5)))
@@ -106,7 +107,7 @@ def together(x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("function", "family"), [(rough, "additive52"), (together, "matern52")])
 def test_losses_that_add_up_choose_the_additive_kernel(function: Callable[..., np.ndarray], family: str) -> None:
-    x, numbers = np.random.default_rng(1).random((60, 4)), np.zeros(4, dtype=bool)
+    x, numbers = np.random.default_rng(1).random((60, 4)), Columns.linear(4)
     losses = function(x)
     for additive, expected in ((True, family), (False, "matern52")):
         choice = choose(NumpyBackend(), x, losses, np.zeros(60), numbers, 0.0, LEARNED, additive)
@@ -114,7 +115,7 @@ def test_losses_that_add_up_choose_the_additive_kernel(function: Callable[..., n
 
 
 def test_an_additive_kernel_knows_combinations_that_were_never_tried() -> None:
-    rng, numbers = np.random.default_rng(2), np.zeros(4, dtype=bool)
+    rng, numbers = np.random.default_rng(2), Columns.linear(4)
     x, others = rng.random((60, 4)), rng.random((300, 4))
     error = {}
     for additive in (True, False):
@@ -129,7 +130,16 @@ def test_what_adds_up_may_differ_from_category_to_category() -> None:
     x = rng.random((80, 3))
     x[:, 1] = np.where(x[:, 1] < 0.5, 0.25, 0.75)
     losses = rough(x[:, [0, 2]] + x[:, 1:2])
-    choice = choose(NumpyBackend(), x, losses, np.zeros(80), categorical, 0.0, LEARNED, additive=True)
+    choice = choose(
+        NumpyBackend(),
+        x,
+        losses,
+        np.zeros(80),
+        Columns(categorical, np.zeros(3, dtype=bool)),
+        0.0,
+        LEARNED,
+        additive=True,
+    )
     assert choice.found.hyper.family == "additive52"
     assert choice.found.hyper.lengthscales[1] < 2.0
 
@@ -138,5 +148,14 @@ def test_what_adds_up_may_differ_from_category_to_category() -> None:
 def test_few_observations_and_single_numbers_have_the_plain_kernel(count: int, categorical: list[bool]) -> None:
     x, fixed = points(count), np.array(categorical)
     x[:, fixed] = np.round(x[:, fixed])
-    choice = choose(NumpyBackend(), x, rough(x), np.zeros(count), fixed, 0.0, LEARNED, additive=True)
+    choice = choose(
+        NumpyBackend(),
+        x,
+        rough(x),
+        np.zeros(count),
+        Columns(fixed, np.zeros(2, dtype=bool)),
+        0.0,
+        LEARNED,
+        additive=True,
+    )
     assert choice.found.hyper.family == "matern52"

@@ -14,6 +14,7 @@ from krigetuner.backend.protocol import Backend
 from krigetuner.backend.registry import get_backend
 from krigetuner.errors import BackendUnavailable
 from krigetuner.gp.model import choose, surrogate
+from krigetuner.gp.priors import Columns
 from krigetuner.search.bayesian import ALWAYS, BayesianSearch, refit_size
 from krigetuner.search.protocol import Done
 from krigetuner.search.randomness import generator
@@ -107,7 +108,7 @@ def test_a_named_acquisition_is_maximised_as_defined(name: str, options: dict[st
     answer = search(acquisition=name, num_initial_points=1, **options).ask(space, history, 1)
     assert isinstance(answer, list)
     zero = np.zeros(5)
-    choice = choose(NumpyBackend(), rows, np.array(losses), zero, space.categorical, 0.0, ("plain",))
+    choice = choose(NumpyBackend(), rows, np.array(losses), zero, Columns.linear(space.dimensions), 0.0, ("plain",))
     model = surrogate(NumpyBackend(), rows, np.array(losses), zero, choice)
     grid = np.linspace(0, 1, 20001)[:, None]
     mean, variance = NumpyBackend().predict(model.fitted, grid)

@@ -13,6 +13,7 @@ from krigetuner.errors import KrigeTunerWarning
 from krigetuner.gp.acquisition import Acquisition
 from krigetuner.gp.feasibility import boundary, feasibility
 from krigetuner.gp.model import LEARNED, Choice, choose
+from krigetuner.gp.priors import Columns
 from krigetuner.search.bayesian import CLIMB, BayesianSearch
 from krigetuner.search.encoded import Seen, Taken
 from krigetuner.search.nearby import WORTH, nearby_row
@@ -55,13 +56,13 @@ def trials(count: int = 40, close: int = 20) -> np.ndarray:
 def suggestion(
     x: np.ndarray, losses: np.ndarray, fails: bool = False, floor: float = 0.0, d: int = D, worth: float = WORTH
 ) -> np.ndarray | None:
-    space, backend = cube(d), get_backend()
+    space, backend, columns = cube(d), get_backend(), Columns.linear(d)
     seen = seen_of(space, x, losses)
-    choice = choose(backend, x, losses, seen.variances, space.categorical, floor, LEARNED)
+    choice = choose(backend, x, losses, seen.variances, columns, floor, LEARNED)
     feasible = None
     if fails:
         failed = x[:, 0] < TARGET + 0.02
-        feasible = feasibility(backend, x, failed, boundary(backend, x, failed, space.categorical))
+        feasible = feasibility(backend, x, failed, boundary(backend, x, failed, columns))
     rng = np.random.default_rng(3)
     found = nearby_row(backend, space, seen, choice, Acquisition(), floor, feasible, CLIMB, worth, rng)
     return None if found is None else found[0]

@@ -172,6 +172,21 @@ def test_a_branch_that_opens_takes_its_defaults() -> None:
     assert [space.decode(row) for row in near] == [{"deep": True, "units": 8}]
 
 
+def test_columns_on_a_logarithmic_scale() -> None:
+    space = Space(
+        [
+            Float("rate", 1e-5, 1e-1, sampling="log"),
+            Float("momentum", 0.5, 0.99, sampling="reverse_log"),
+            Int("units", 8, 512, step=2, sampling="log"),
+            Float("dropout", 0.1, 0.5, sampling="linear"),
+            Int("layers", 1, 4),
+            Float("same", 2, 2, sampling="log"),
+            Choice("batch", [8, 64, 512]),
+        ]
+    )
+    assert space.logarithmic.tolist() == [True, True, True, False, False, False]
+
+
 def test_cells_and_columns() -> None:
     space = Space(
         [
@@ -186,6 +201,7 @@ def test_cells_and_columns() -> None:
     )
     assert [p.name for p in space.columns] == ["n", "x", "c", "r"]
     assert space.categorical.tolist() == [False, False, True, False]
+    assert not space.logarithmic.any()
     row = space.encode({"n": 2, "x": 2.5, "c": "b", "r": 4})
     assert row.tolist() == [0.375, 0.25, 0.75, 0.75]
     assert space.decode(row) == {"f": 1, "n": 2, "x": 2.5, "one": "a", "c": "b", "r": 4, "same": 2.0}

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend
 from krigetuner.gp.fitting import Hyperparameters, fit
 from krigetuner.gp.jitter import factored
-from krigetuner.gp.priors import prior
+from krigetuner.gp.priors import Columns, prior
 
 NOISE_FLOOR, NOISE, NOISE_SPREAD = 1e-3, 1e-2, 2.0
 """The least noise variance of labels of variance 1, the mode of its prior, and the deviation of its logarithm."""
@@ -61,12 +61,13 @@ class Feasibility:
         return np.log(held), np.where(held == share, self.deviation / held, 0.0)[:, None] * slopes
 
 
-def boundary(backend: Backend, x: Array, failed: Labels, categorical: npt.NDArray[np.bool_]) -> Hyperparameters:
+def boundary(backend: Backend, x: Array, failed: Labels, columns: Columns) -> Hyperparameters:
     """The most probable hyperparameters of the labels' process, for configurations x (n, d) of which some failed."""
-    believed = prior(x.shape[1], categorical, NOISE_FLOOR, together=False)
+    believed = prior(columns, NOISE_FLOOR, together=False)
     believed.mean[-1], believed.deviation[-1] = math.log(NOISE), NOISE_SPREAD
     believed.upper[-1] = 0.0  # all of the labels' variance may be noise
-    return fit(backend, np.ascontiguousarray(x), _standardised(failed), np.zeros(len(x)), believed, categorical)
+    labels, noise = _standardised(failed), np.zeros(len(x))
+    return fit(backend, np.ascontiguousarray(x), labels, noise, believed, columns.categorical)
 
 
 def feasibility(backend: Backend, x: Array, failed: Labels, found: Hyperparameters, weight: float = 1.0) -> Feasibility:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from krigetuner.backend.maxima import ascend
 from krigetuner.backend.protocol import AcquisitionSpec, Array, Backend, Effort, Family, Penalty
@@ -23,7 +22,7 @@ from krigetuner.gp.feasibility import Feasibility
 from krigetuner.gp.fitting import ADDITIVE, FAMILY, Hyperparameters, fit
 from krigetuner.gp.jitter import factored
 from krigetuner.gp.local import nearest, representatives
-from krigetuner.gp.priors import prior
+from krigetuner.gp.priors import Columns, prior
 from krigetuner.gp.transforms import Kind, excess, transform
 
 LEARNED: tuple[Kind, ...] = ("power", "log")
@@ -171,7 +170,7 @@ def choose(
     x: Array,
     losses: Array,
     variances: Array,
-    categorical: npt.NDArray[np.bool_],
+    columns: Columns,
     noise_floor: float,
     kinds: Sequence[Kind],
     additive: bool = False,
@@ -182,12 +181,12 @@ def choose(
         additive: whether the one that is taken may give way to the same with an additive kernel, under which a few
             observations of each column tell as much as many of all columns together.
     """
-    size = min(backend.observations(len(x)), FITTED)
+    size, categorical = min(backend.observations(len(x)), FITTED), columns.categorical
     rows = representatives(x, losses, np.ones(x.shape[1]), categorical, size)
     x, losses, variances = np.ascontiguousarray(x[rows]), losses[rows], excess(variances)[rows]
 
     def fitted(kind: Kind, family: Family) -> Choice:
-        out, believed = transform(losses, variances, kind), prior(x.shape[1], categorical, noise_floor, family)
+        out, believed = transform(losses, variances, kind), prior(columns, noise_floor, family)
         found = fit(backend, x, out.y, out.noise, believed, categorical, family=family)
         evidence = found.log_posterior + believed.log_constant + out.log_jacobian
         return Choice(kind, found, evidence, out.unit)
@@ -200,12 +199,19 @@ def choose(
     return sum_of_terms if round(sum_of_terms.evidence - product.evidence - LATER, 6) > 0 else product
 
 
-def refined(backend: Backend, x: Array, losses: Array, variances: Array, noise_floor: float, choice: Choice) -> Choice:
+def refined(
+    backend: Backend,
+    x: Array,
+    losses: Array,
+    variances: Array,
+    columns: Columns,
+    noise_floor: float,
+    choice: Choice,
+) -> Choice:
     """The choice made with fewer observations, its hyperparameters moved towards what these say."""
-    out, categorical = transform(losses, excess(variances), choice.kind), choice.found.hyper.categorical
-    family = choice.found.hyper.family
-    believed = prior(x.shape[1], categorical, noise_floor, family)
-    found = fit(backend, x, out.y, out.noise, believed, categorical, choice.found, family)
+    out, family = transform(losses, excess(variances), choice.kind), choice.found.hyper.family
+    believed = prior(columns, noise_floor, family)
+    found = fit(backend, x, out.y, out.noise, believed, columns.categorical, choice.found, family)
     return replace(choice, found=found, unit=out.unit)
 
 

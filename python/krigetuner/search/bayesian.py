@@ -27,6 +27,7 @@ from krigetuner.gp.local import representatives
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import Choice, Surrogate, choose, kinds_for, refined, surrogate
 from krigetuner.gp.parabola import lowest_rows
+from krigetuner.gp.priors import Columns
 from krigetuner.gp.transforms import Kind
 from krigetuner.search.branches import Branches
 from krigetuner.search.encoded import EncodedHistory, Seen
@@ -196,34 +197,32 @@ class BayesianSearch:
     def _choice(self, space: Space, seen: Seen) -> Choice:
         """The transform and the hyperparameters, of all trials that ended or of most."""
         backend = self._backend or get_backend()
-        m = refit_size(len(seen.x))
+        m, columns = refit_size(len(seen.x)), Columns(space.categorical, space.logarithmic)
         key = (
             seen.x[:m].tobytes(),
             seen.losses[:m].tobytes(),
             seen.variances[:m].tobytes(),
-            space.categorical.tobytes(),
+            columns.key,
             backend.name.encode(),
         )
         if key not in self._fits:
             learns = self.acquisition.learns_model
             kinds: Sequence[Kind] = kinds_for(m) if learns else ("plain",)
-            part = choose(
-                backend, seen.x[:m], seen.losses[:m], seen.variances[:m], space.categorical, self._floor, kinds, learns
-            )
+            part = choose(backend, seen.x[:m], seen.losses[:m], seen.variances[:m], columns, self._floor, kinds, learns)
             self._fits = {key: part}
         if not m < len(seen.x) <= REFINED:
             return self._fits[key]
-        return refined(backend, seen.x, seen.losses, seen.variances, self._floor, self._fits[key])
+        return refined(backend, seen.x, seen.losses, seen.variances, columns, self._floor, self._fits[key])
 
     def _feasibility(self, space: Space, seen: Seen) -> Feasibility:
         """Where trainings complete, of all trials that ended."""
         backend = self._backend or get_backend()
         kept = representatives(seen.x, seen.losses, np.ones(space.dimensions), space.categorical)
         x, failed = np.ascontiguousarray(seen.x[kept]), seen.failed[kept]
-        m = refit_size(len(x))
-        key = x[:m].tobytes(), failed[:m].tobytes(), space.categorical.tobytes(), backend.name.encode()
+        m, columns = refit_size(len(x)), Columns(space.categorical, space.logarithmic)
+        key = x[:m].tobytes(), failed[:m].tobytes(), columns.key, backend.name.encode()
         if key not in self._boundaries:
-            self._boundaries = {key: boundary(backend, x[:m], failed[:m], space.categorical)}
+            self._boundaries = {key: boundary(backend, x[:m], failed[:m], columns)}
         in_a_row = int(np.argmin(seen.failed[::-1]))
         return feasibility(backend, x, failed, self._boundaries[key], CARE ** min(in_a_row, CAREFUL))
 

@@ -11,6 +11,7 @@ from krigetuner.gp.acquisition import Acquisition
 from krigetuner.gp.feasibility import Feasibility
 from krigetuner.gp.maximise import SPREAD, latin, maximise
 from krigetuner.gp.model import LEARNED, Choice, choose, surrogate
+from krigetuner.gp.priors import Columns
 from krigetuner.gp.region import region
 from krigetuner.search.encoded import Seen
 from krigetuner.space.space import Space
@@ -49,7 +50,7 @@ def nearby_row(
     if near is None:
         return None
     x, losses, variances = near.to_unit(seen.x[near.near]), seen.losses[near.near], seen.variances[near.near]
-    own = choose(backend, x, losses, variances, np.zeros(len(near.free), dtype=bool), floor, LEARNED)
+    own = choose(backend, x, losses, variances, Columns.linear(len(near.free)), floor, LEARNED)
     model = surrogate(backend, x, losses, variances, own)
     spec = acquisition.spec(model.best, model.unit)
 

@@ -80,6 +80,11 @@ class Numerical(HyperParameter):
         """The default given, or `min_value`."""
         return self.min_value if self._default is None else self._default
 
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the values are numbers on a logarithmic scale, from either end."""
+        return self.sampling != "linear"
+
     @cached_property
     def grid(self) -> Grid | None:
         """The stepped numbers; None without a step."""

@@ -70,6 +70,11 @@ class HyperParameter:
         """Whether the values have no order."""
         return False
 
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the values are numbers on a logarithmic scale, from either end."""
+        return False
+
     even = True
     """Whether the `count` values have cells of equal width in [0, 1]."""
 

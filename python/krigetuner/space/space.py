@@ -56,6 +56,11 @@ class Space:
         return np.array([p.categorical for p in self._tunable], dtype=bool)
 
     @cached_property
+    def logarithmic(self) -> npt.NDArray[np.bool_]:
+        """(d,) True where a column holds numbers on a logarithmic scale."""
+        return np.array([p.logarithmic for p in self._tunable], dtype=bool)
+
+    @cached_property
     def first_guess(self) -> Array:
         """The row (d,) of defaults that were given; elsewhere the middle of a range, or the first choice."""
         given = [p.encode(p.default) if p.default_given or p.categorical else 0.5 for p in self._tunable]

@@ -45,7 +45,7 @@ def test_the_best_configuration_has_the_optimum(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", trainings())
-def test_the_best_training_is_far_better_than_those_of_random_configurations(name: str) -> None:
+def test_the_best_training_is_better_than_those_of_random_configurations(name: str) -> None:
     task, space = TASKS[name], search_space(name)
     assert space.contains(task.best)
     assert task.function(task.best) == pytest.approx(task.optimum, rel=0.02)
@@ -53,9 +53,10 @@ def test_the_best_training_is_far_better_than_those_of_random_configurations(nam
         task.function(space.decode(row))
         for row in space.sample(np.random.default_rng(5).random((20, len(space.columns))))
     ]
-    assert not np.isnan(losses).any()
     assert len(set(losses)) > 10
-    assert task.optimum <= min(losses) < np.median(losses)
+    assert task.optimum <= min(losses)
+    assert task.ordinary is not None
+    assert task.optimum < task.ordinary < np.median(losses)
 
 
 @pytest.mark.parametrize("name", FORMULAS)

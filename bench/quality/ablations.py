@@ -56,8 +56,8 @@ def _without_first(space: Any, rng: Any, first: Any, count: int) -> Any:
     return design(space, rng, space.sample(rng.random((1, space.dimensions)))[0], count)
 
 
-def _all_linear(categorical: Any, logarithmic: Any) -> Columns:
-    return Columns(categorical, np.zeros_like(logarithmic))
+def _all_linear(space: Any) -> Columns:
+    return Columns(space.categorical, np.zeros_like(space.logarithmic))
 
 
 def _no_mutations(space: Any, centres: Any, rng: Any, count: int) -> Any:
@@ -75,7 +75,9 @@ ABLATIONS = {
     "own-scale": Ablation("of many losses too, the power or the log transform", MODEL, "MANY", math.inf),
     "additive": Ablation("no additive kernel", MODEL, "ADDING", math.inf),
     "shared-lengthscales": Ablation("no shift that all log lengthscales have in common", PRIORS, "SHARED", 0.0),
-    "logarithms": Ablation("numbers on a logarithmic scale like those on a linear one", SEARCH, "Columns", _all_linear),
+    "logarithms": Ablation(
+        "numbers on a logarithmic scale like those on a linear one", SEARCH, "columns_of", _all_linear
+    ),
     "shrinking": Ablation("lengthscales as fitted, always", SEARCH, "SHRINK", 1.0),
     "real-gains": Ablation("every gain counts, however small", STAGNATION, "GAIN", 0.0),
     "elsewhere": Ablation("no other way with categories when nothing gets better", STAGNATION, "SETTLED", math.inf),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from krigetuner.backend.descent import minimise
+from krigetuner.backend.descent import HALVINGS, minimise
 from krigetuner.backend.protocol import Array, Effort
 
 
@@ -64,3 +64,17 @@ def test_a_start_is_independent_of_its_neighbours() -> None:
     both, _ = minimise(rosenbrock, starts, np.full(2, -2.0), np.full(2, 2.0))
     alone, _ = minimise(rosenbrock, starts[1:], np.full(2, -2.0), np.full(2, 2.0))
     assert both[1] == pytest.approx(alone[0], abs=1e-12)
+
+
+def test_a_start_of_which_nothing_is_known_ends_where_no_step_descends() -> None:
+    calls = 0
+
+    def wrong(x: Array) -> tuple[Array, Array]:
+        nonlocal calls
+        calls += 1
+        return (x**2).sum(axis=1), -2 * x
+
+    points, values = minimise(wrong, np.full((1, 2), 0.5), np.full(2, -1.0), np.full(2, 1.0))
+    assert points == pytest.approx(np.full((1, 2), 0.5))
+    assert values == pytest.approx([0.5])
+    assert calls == 1 + HALVINGS

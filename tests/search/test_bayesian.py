@@ -13,8 +13,9 @@ from krigetuner.backend.numpy_backend import NumpyBackend
 from krigetuner.backend.protocol import Backend
 from krigetuner.backend.registry import get_backend
 from krigetuner.errors import BackendUnavailable
+from krigetuner.gp import feasibility, model
 from krigetuner.gp.model import choose, surrogate
-from krigetuner.gp.priors import Columns
+from krigetuner.gp.priors import Columns, prior
 from krigetuner.search.bayesian import ALWAYS, BayesianSearch, refit_size
 from krigetuner.search.protocol import Done
 from krigetuner.search.randomness import generator
@@ -298,3 +299,37 @@ def test_numpy_and_cpp_suggest_the_same(acquisition: str) -> None:
 def test_bad_options(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}"):
         search(**options)
+
+
+@pytest.mark.parametrize(
+    ("count", "failures", "priors"),
+    [(20, 0, {"model": 3}), (22, 0, {"model": 4}), (8, 3, {"model": 2, "feasibility": 1})],
+    ids=["fit", "refined", "boundary"],
+)
+def test_models_are_told_of_logarithmic_scales(
+    count: int, failures: int, priors: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hp = HyperParameters()
+    hp.Float("rate", 1e-5, 1e-1, sampling="log")
+    for name in "abc":
+        hp.Float(name, 0.0, 1.0)
+    space, asked = Space(hp.space), dict[str, list[list[bool]]]()
+
+    def spied(module: Any) -> Any:
+        def spy(columns: Columns, *args: Any, **options: Any) -> Any:
+            asked.setdefault(module.__name__.rsplit(".", 1)[1], []).append(columns.logarithmic.tolist())
+            return prior(columns, *args, **options)
+
+        return spy
+
+    for module in (model, feasibility):
+        monkeypatch.setattr(module, "prior", spied(module))
+    rows = np.random.default_rng(0).random((count + failures, 4))
+    trials = [
+        Observation(i, space.decode(row), "completed", float(row.sum()), None, Origin("given"), str(i))
+        if i < count
+        else Observation(i, space.decode(row), "failed", None, None, Origin("given"), str(i))
+        for i, row in enumerate(rows)
+    ]
+    assert isinstance(search(num_initial_points=1).ask(space, History(trials), 1), list)
+    assert asked == {name: [[True, False, False, False]] * times for name, times in priors.items()}

@@ -76,19 +76,20 @@ class _Descent:
         self.fresh = np.ones(len(starts), dtype=bool)
         self.alive = np.isfinite(self.value)
         self.rows = np.arange(len(starts))
-        self.ends, self.lowest, self.free = self.x.copy(), self.value.copy(), self.slope
+        self.free: Array
+        self.ends, self.lowest = self.x.copy(), self.value.copy()
 
     def leave_ended(self) -> None:
         """Finds the free slopes; leaves out the starts without any, and those that were not worth going on with."""
         x, slope = self.x, self.slope
         held = ((x <= self.lower) & (slope > 0)) | ((x >= self.upper) & (slope < 0))
         self.free = np.where(held, 0.0, slope)
-        alive = self.alive & (np.abs(self.free).max(axis=1, initial=0.0) > self.tolerance)
-        if alive.all():
+        self.alive &= np.abs(self.free).max(axis=1, initial=0.0) > self.tolerance
+        if (kept := self.alive).all():
             return
         self.ends[self.rows], self.lowest[self.rows] = self.x, self.value
-        for name in ("rows", "x", "value", "slope", "free", "h", "fresh", "lower", "upper"):
-            setattr(self, name, getattr(self, name)[alive])
+        for name in ("rows", "x", "value", "slope", "free", "h", "fresh", "alive", "lower", "upper"):
+            setattr(self, name, getattr(self, name)[kept])
 
     def found(self) -> tuple[Array, Array]:
         """Where all starts are, (b, p), and the values there (b,)."""
@@ -160,6 +161,7 @@ class _Descent:
             h *= np.where(fresh, curvature / size, 1.0)[:, None, None]
         hy = np.einsum("kij,kj->ki", h, change)
         half = 0.5 * (1.0 + np.einsum("ki,ki->k", change, hy) / curvature)
+        # u s' and its transpose, where (1 + y' h y / c) s s' / c - (h y s' + s y' h) / c = u s' + s u'
         cross = ((half[:, None] * s - hy) / curvature[:, None])[:, :, None] * s[:, None, :]
         h += cross
         h += cross.transpose(0, 2, 1)

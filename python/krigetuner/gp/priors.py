@@ -5,8 +5,8 @@ rough in the others too, more often than not, and few observations tell of all c
 each. Terms of an additive kernel have nothing in common, nor has the boundary between trainings that complete and those
 that fail, which may well lie in one column.
 
-Whoever gives a range a logarithmic scale expects effects over its orders of magnitude: there lengthscales are shorter,
-and no longer where there are more columns.
+Whoever gives a range a logarithmic scale expects effects over its orders of magnitude: lengthscales of such columns are
+believed to be no longer where there are more columns. In an additive kernel those of no column are.
 
 theta   (p,) = log lengthscales (d), log variance, log noise variance;  p = d + 2
 """
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from krigetuner.backend.protocol import Family, Prior
+from krigetuner.space.space import Space
 
 Mask = npt.NDArray[np.bool_]
 
@@ -27,6 +28,7 @@ NOISE_FLOOR = 1e-8
 LENGTH, LENGTH_OF_CATEGORY = 0.4, 0.8
 """Of numbers on a linear scale and of categories, times the square root of the dimensions (Hvarfner et al. 2024)."""
 LENGTH_OF_LOGARITHM = 0.5
+"""At most, of numbers on a logarithmic scale."""
 SPREAD, SHARED = 0.8, 0.6
 """Deviations of each log lengthscale, and of the shift of all."""
 ALONE = 1.2
@@ -58,6 +60,11 @@ class Columns:
         return self.categorical.tobytes() + self.logarithmic.tobytes()
 
 
+def columns_of(space: Space) -> Columns:
+    """The columns of a space."""
+    return Columns(space.categorical, space.logarithmic)
+
+
 def prior(
     columns: Columns,
     noise_floor: float,
@@ -77,7 +84,7 @@ def prior(
     spread, shared = (SPREAD, SHARED) if together and not additive else (ALONE, 0.0)
     lengths = np.log(np.where(columns.categorical, LENGTH_OF_CATEGORY * root, LENGTH if additive else LENGTH * root))
     if not additive:
-        lengths[columns.logarithmic] = math.log(LENGTH_OF_LOGARITHM)
+        lengths[columns.logarithmic] = math.log(min(LENGTH_OF_LOGARITHM, LENGTH * root))
     floor = math.log(max(noise_floor, NOISE_FLOOR))
     mean = np.concatenate([lengths, [0.0, max(math.log(NOISE), floor)]])
     deviation = np.concatenate([np.full(dimensions, spread), [VARIANCE_SPREAD, NOISE_SPREAD]])

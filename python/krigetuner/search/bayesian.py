@@ -27,7 +27,7 @@ from krigetuner.gp.local import representatives
 from krigetuner.gp.maximise import design, first_untried, latin, maximise
 from krigetuner.gp.model import Choice, Surrogate, choose, kinds_for, refined, surrogate
 from krigetuner.gp.parabola import lowest_rows
-from krigetuner.gp.priors import Columns
+from krigetuner.gp.priors import columns_of
 from krigetuner.gp.transforms import Kind
 from krigetuner.search.branches import Branches
 from krigetuner.search.encoded import EncodedHistory, Seen
@@ -197,7 +197,7 @@ class BayesianSearch:
     def _choice(self, space: Space, seen: Seen) -> Choice:
         """The transform and the hyperparameters, of all trials that ended or of most."""
         backend = self._backend or get_backend()
-        m, columns = refit_size(len(seen.x)), Columns(space.categorical, space.logarithmic)
+        m, columns = refit_size(len(seen.x)), columns_of(space)
         key = (
             seen.x[:m].tobytes(),
             seen.losses[:m].tobytes(),
@@ -219,7 +219,7 @@ class BayesianSearch:
         backend = self._backend or get_backend()
         kept = representatives(seen.x, seen.losses, np.ones(space.dimensions), space.categorical)
         x, failed = np.ascontiguousarray(seen.x[kept]), seen.failed[kept]
-        m, columns = refit_size(len(x)), Columns(space.categorical, space.logarithmic)
+        m, columns = refit_size(len(x)), columns_of(space)
         key = x[:m].tobytes(), failed[:m].tobytes(), columns.key, backend.name.encode()
         if key not in self._boundaries:
             self._boundaries = {key: boundary(backend, x[:m], failed[:m], columns)}

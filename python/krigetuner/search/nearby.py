@@ -50,6 +50,7 @@ def nearby_row(
     if near is None:
         return None
     x, losses, variances = near.to_unit(seen.x[near.near]), seen.losses[near.near], seen.variances[near.near]
+    # in so small a part of the space a logarithmic scale says nothing
     own = choose(backend, x, losses, variances, Columns.linear(len(near.free)), floor, LEARNED)
     model = surrogate(backend, x, losses, variances, own)
     spec = acquisition.spec(model.best, model.unit)

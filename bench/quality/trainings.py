@@ -153,8 +153,10 @@ def _neighbours(values: Values) -> float:
     from sklearn.neighbors import KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
 
+    def weights(distances: Any) -> Any:
+        return (distances + 1e-3) ** -values["power"]
+
     def make() -> Any:
-        weights = lambda distances: (distances + 1e-3) ** -values["power"]  # noqa: E731
         near = KNeighborsRegressor(values["count"], p=values["p"], weights=weights)
         return make_pipeline(PCA(values["components"], whiten=values["whiten"], random_state=0), near)
 

@@ -69,11 +69,8 @@ def test_it_is_added_to_the_acquisition_and_an_ascent_climbs_the_sum(fails: bool
     choice = choose(NumpyBackend(), x, losses, zero, Columns.linear(2), 0.0, LEARNED)
     plain: Surrogate = surrogate(NumpyBackend(), x, losses, zero, choice)
     failed, weight = np.arange(12) % 3 == 0, belief(3)
-    fail = (
-        feasibility(NumpyBackend(), x, failed, boundary(NumpyBackend(), x, failed, Columns.linear(2)))
-        if fails
-        else None
-    )
+    edge = boundary(NumpyBackend(), x, failed, Columns.linear(2))
+    fail = feasibility(NumpyBackend(), x, failed, edge) if fails else None
     held = replace(plain, penalty=weight, feasibility=fail)
     spec, at = AcquisitionSpec("logei", best=plain.best), rng.random((9, 2))
     expected = plain.score(at, spec)[0] + weight.log_weight(at)[0] + (fail.log_weight(at)[0] if fail else 0.0)

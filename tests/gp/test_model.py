@@ -130,16 +130,8 @@ def test_what_adds_up_may_differ_from_category_to_category() -> None:
     x = rng.random((80, 3))
     x[:, 1] = np.where(x[:, 1] < 0.5, 0.25, 0.75)
     losses = rough(x[:, [0, 2]] + x[:, 1:2])
-    choice = choose(
-        NumpyBackend(),
-        x,
-        losses,
-        np.zeros(80),
-        Columns(categorical, np.zeros(3, dtype=bool)),
-        0.0,
-        LEARNED,
-        additive=True,
-    )
+    columns = Columns(categorical, np.zeros(3, dtype=bool))
+    choice = choose(NumpyBackend(), x, losses, np.zeros(80), columns, 0.0, LEARNED, additive=True)
     assert choice.found.hyper.family == "additive52"
     assert choice.found.hyper.lengthscales[1] < 2.0
 
@@ -148,14 +140,6 @@ def test_what_adds_up_may_differ_from_category_to_category() -> None:
 def test_few_observations_and_single_numbers_have_the_plain_kernel(count: int, categorical: list[bool]) -> None:
     x, fixed = points(count), np.array(categorical)
     x[:, fixed] = np.round(x[:, fixed])
-    choice = choose(
-        NumpyBackend(),
-        x,
-        rough(x),
-        np.zeros(count),
-        Columns(fixed, np.zeros(2, dtype=bool)),
-        0.0,
-        LEARNED,
-        additive=True,
-    )
+    columns = Columns(fixed, np.zeros(2, dtype=bool))
+    choice = choose(NumpyBackend(), x, rough(x), np.zeros(count), columns, 0.0, LEARNED, additive=True)
     assert choice.found.hyper.family == "matern52"
